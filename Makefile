@@ -1,0 +1,45 @@
+# make          build ./stepdown, static
+# make demo     build it, and show it as PID 1 of a container-like namespace
+# make test     run the whole test suite; as root nothing of it is skipped
+# make lint     go vet, staticcheck, gofumpt, shellcheck
+# make install  DESTDIR= PREFIX=/usr/local LINKS="gosu su-exec" (links only when asked for)
+
+GO      ?= go
+DESTDIR ?=
+PREFIX  ?= /usr/local
+LINKS   ?=
+VERSION ?=
+
+# The symbol table stays: govulncheck reads it to tell which functions are in
+# the binary. -w leaves out the debugger's data only.
+LDFLAGS := -w $(if $(VERSION),-X main.version=$(VERSION))
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+SCRIPTS     := .ci/run $(wildcard scripts/*.sh)
+
+.PHONY: all stepdown demo test lint install clean
+
+all: stepdown
+
+stepdown:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ .
+
+demo: stepdown
+	scripts/demo.sh ./stepdown
+
+test: stepdown
+	STEPDOWN=$(CURDIR)/stepdown $(GO) test -count=1 $(TESTFLAGS) .
+
+lint:
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	@files=$$($(GO) run $(GOFUMPT) -l .) && test -z "$$files" || { echo "gofumpt would change: $$files"; exit 1; }
+	shellcheck $(SCRIPTS)
+
+install: stepdown
+	install -D -m 0755 stepdown $(DESTDIR)$(PREFIX)/bin/stepdown
+	for link in $(LINKS); do ln -sf stepdown $(DESTDIR)$(PREFIX)/bin/$$link; done
+
+clean:
+	rm -f stepdown

@@ -1,0 +1,10 @@
+module stepdown
+
+go 1.26.0
+
+toolchain go1.26.8
+
+require (
+	github.com/moby/sys/user v0.5.0
+	golang.org/x/sys v0.49.0
+)

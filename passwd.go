@@ -1,0 +1,307 @@
+// This file stands in front of Docker's parser of /etc/passwd and /etc/group
+// and lets through only the lines that concern a spec, and only well-formed
+// ones. That parser reads an id that is no number as 0, which is root, hands
+// back ids past 32 bits, which the kernel cuts to 0, and fails on a long line
+// anywhere in the file. What it gets from here can do none of that to it.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	passwdPath = "/etc/passwd"
+	groupPath  = "/etc/group"
+)
+
+// maxID is the highest id, as in Docker. The kernel's go further, up to the one
+// that means "leave it as it is" to the set calls.
+const maxID = math.MaxInt32
+
+// A selector is one half of a spec: it selects entries by id or else by name.
+type selector struct {
+	byID bool
+	id   int
+	name string
+}
+
+// parseSelector reads one half of a spec, which is not empty; kind is "user" or
+// "group". All digits are an id and never a name, also where an entry has that
+// name (CVE-2016-3697) and where the number is out of range (CVE-2026-46680).
+func parseSelector(kind, text string) (selector, error) {
+	id, err := parseID([]byte(text))
+	switch {
+	case err == nil:
+		return selector{byID: true, id: id}, nil
+	case errors.Is(err, strconv.ErrRange):
+		return selector{}, fmt.Errorf("%s %s is out of range: an id is a number from 0 to %d", kind, quote(text), maxID)
+	case noNameBegins(text):
+		// Docker's parser would take +5 for the id 5, and -0 for root.
+		return selector{}, fmt.Errorf("%s %s is neither a name nor an id: it begins with %q", kind, quote(text), text[0])
+	}
+	return selector{name: text}, nil
+}
+
+// parseID reads an id: digits alone, from 0 to maxID. Errors are
+// strconv.ErrSyntax and strconv.ErrRange.
+func parseID(text []byte) (int, error) {
+	id, err := strconv.ParseUint(string(text), 10, 31)
+	if err != nil {
+		return 0, errors.Unwrap(err)
+	}
+	return int(id), nil
+}
+
+// noNameBegins tells whether text begins with a character that marks comments
+// (#) and the NIS directives (+ and -) of these files: passwd(5), nsswitch.conf(5).
+func noNameBegins(text string) bool {
+	return strings.IndexAny(text, "#+-") == 0
+}
+
+// selects tells whether the entry is meant that has this name and this id
+// field. A field that is no id equals none.
+func (s selector) selects(name, idField []byte) bool {
+	if !s.byID {
+		return string(name) == s.name
+	}
+	id, err := parseID(idField)
+	return err == nil && id == s.id
+}
+
+// A passwdEntry is what is needed of a line of /etc/passwd.
+type passwdEntry struct {
+	name     string
+	uid, gid int
+	home     string
+	shell    string
+}
+
+// line writes the entry for Docker's parser. It trims white space from both
+// ends of a line; the last colon keeps it from trimming home.
+func (e passwdEntry) line() string {
+	return fmt.Sprintf("%s:x:%d:%d::%s:\n", e.name, e.uid, e.gid, e.home)
+}
+
+// selectUser returns the first entry that s selects, nil where there is none.
+// A malformed one is an error, not skipped in favour of a later one.
+func selectUser(passwd io.Reader, s selector) (*passwdEntry, error) {
+	lines := newLines(passwdPath, passwd)
+	for lines.next() {
+		if !s.selects(lines.field(0), lines.field(2)) {
+			continue
+		}
+		if err := lines.checkName(); err != nil {
+			return nil, err
+		}
+		uid, err := lines.checkID(2, "uid")
+		if err != nil {
+			return nil, err
+		}
+		gid, err := lines.checkID(3, "gid")
+		if err != nil {
+			return nil, err
+		}
+		home := lines.field(5)
+		if len(home) >= unix.PathMax || bytes.IndexByte(home, 0) >= 0 {
+			return nil, lines.malformed(5, "home", fmt.Sprintf("a path of less than %d bytes without NUL", unix.PathMax))
+		}
+		return &passwdEntry{
+			name: string(lines.field(0)),
+			uid:  uid, gid: gid,
+			home:  string(home),
+			shell: string(lines.field(6)),
+		}, nil
+	}
+	return nil, lines.err()
+}
+
+// selectGroup returns the first line that s selects, for Docker's parser; an
+// empty text where there is none, an error where that one is malformed.
+func selectGroup(group io.Reader, s selector) (string, error) {
+	lines := newLines(groupPath, group)
+	for lines.next() {
+		if s.selects(lines.field(0), lines.field(2)) {
+			return lines.groupLine("")
+		}
+	}
+	return "", lines.err()
+}
+
+// selectGroupsOf returns all lines that list member, for Docker's parser; an
+// error where one of them is malformed.
+func selectGroupsOf(group io.Reader, member string) (string, error) {
+	var selected strings.Builder
+	lines := newLines(groupPath, group)
+	for lines.next() {
+		if !lists(lines.field(3), member) {
+			continue
+		}
+		line, err := lines.groupLine(member)
+		if err != nil {
+			return "", err
+		}
+		selected.WriteString(line)
+	}
+	return selected.String(), lines.err()
+}
+
+// lists tells whether a group's list of members, separated by commas, holds member.
+func lists(members []byte, member string) bool {
+	for m := range bytes.SplitSeq(members, []byte(",")) {
+		if string(m) == member {
+			return true
+		}
+	}
+	return false
+}
+
+// lines reads a file of the kind of /etc/passwd line by line, of any length.
+type lines struct {
+	path    string
+	scanner *bufio.Scanner
+	number  int // of the present line, from 1
+	text    []byte
+}
+
+func newLines(path string, file io.Reader) *lines {
+	scanner := bufio.NewScanner(file)
+	scanner.Buffer(make([]byte, 0, 64<<10), math.MaxInt)
+	return &lines{path: path, scanner: scanner}
+}
+
+// next goes on to the next line that is not blank. White space at its ends is
+// trimmed as Docker's parser does. A line that a failed read may have cut short
+// is not handed out.
+func (l *lines) next() bool {
+	for l.scanner.Scan() && l.scanner.Err() == nil {
+		l.number++
+		l.text = bytes.TrimSpace(l.scanner.Bytes())
+		if len(l.text) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// err is the error that ended the reading early, if any.
+func (l *lines) err() error {
+	if err := l.scanner.Err(); err != nil {
+		return fmt.Errorf("read %s: %w", l.path, err)
+	}
+	return nil
+}
+
+// field returns the field at index, from 0; nil where the line ends before it.
+func (l *lines) field(index int) []byte {
+	rest := l.text
+	for ; index > 0; index-- {
+		colon := bytes.IndexByte(rest, ':')
+		if colon < 0 {
+			return nil
+		}
+		rest = rest[colon+1:]
+	}
+	field, _, _ := bytes.Cut(rest, []byte(":"))
+	return field
+}
+
+// groupLine writes the present line of /etc/group with member as its only one,
+// so that the parser behind meets no long line. The last colon keeps it from
+// trimming the member.
+func (l *lines) groupLine(member string) (string, error) {
+	if err := l.checkName(); err != nil {
+		return "", err
+	}
+	gid, err := l.checkID(2, "gid")
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s:x:%d:%s:\n", l.field(0), gid, member), nil
+}
+
+// checkName fails where the first field cannot be a name.
+func (l *lines) checkName() error {
+	if name := string(l.field(0)); name == "" || noNameBegins(name) {
+		return l.malformed(0, "name", `a name that does not begin with "#", "+" or "-"`)
+	}
+	return nil
+}
+
+// checkID returns the id in the field at index.
+func (l *lines) checkID(index int, kind string) (int, error) {
+	id, err := parseID(l.field(index))
+	if err != nil {
+		return 0, l.malformed(index, kind, fmt.Sprintf("a number from 0 to %d", maxID))
+	}
+	return id, nil
+}
+
+// malformed is the error for the present line's field at index.
+func (l *lines) malformed(index int, kind, want string) error {
+	is := "missing"
+	if field := l.field(index); field != nil {
+		is = quote(field)
+	}
+	return fmt.Errorf("%s line %d: field %d (%s) is %s, want %s: correct or remove the line",
+		l.path, l.number, index+1, kind, is, want)
+}
+
+// openDatabase opens a file of the kind of /etc/passwd. One that is missing is
+// as if it were empty, as in Docker; anything else that is no regular file is
+// an error. O_NONBLOCK is so that opening a FIFO does not wait for a writer.
+func openDatabase(path string) (database, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err == unix.ENOENT {
+		return database{fd: -1}, nil
+	}
+	if err != nil {
+		return database{}, fmt.Errorf("open %s: %w", path, err)
+	}
+	var status unix.Stat_t
+	if err := unix.Fstat(fd, &status); err != nil {
+		unix.Close(fd)
+		return database{}, fmt.Errorf("stat %s: %w", path, err)
+	}
+	if status.Mode&unix.S_IFMT != unix.S_IFREG {
+		unix.Close(fd)
+		return database{}, fmt.Errorf("open %s: not a regular file", path)
+	}
+	return database{fd: fd}, nil
+}
+
+// A database is an open file. It is no os.File because opening one of those
+// starts Go's network poller, which takes longer than all the rest.
+type database struct{ fd int }
+
+func (d database) Read(buffer []byte) (int, error) {
+	if d.fd < 0 {
+		return 0, io.EOF
+	}
+	for {
+		n, err := unix.Read(d.fd, buffer)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
+		}
+		return n, nil
+	}
+}
+
+func (d database) Close() {
+	if d.fd >= 0 {
+		unix.Close(d.fd)
+	}
+}
