@@ -1,0 +1,140 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// Each malformed line that a spec selects is an error, although a well-formed
+// one for the same spec comes after it.
+func TestMalformedPasswd(t *testing.T) {
+	const (
+		wantID   = ", want a number from 0 to 2147483647: correct or remove the line"
+		wantName = `, want a name that does not begin with "#", "+" or "-": correct or remove the line`
+	)
+	tests := []struct {
+		line, spec, want string
+	}{
+		{"app:x:abc:1000", "app", `field 3 (uid) is "abc"` + wantID},
+		{"app:x::1000", "app", `field 3 (uid) is ""` + wantID},
+		{"app", "app", `field 3 (uid) is missing` + wantID},
+		{"app:", "app", `field 3 (uid) is missing` + wantID},
+		{"app:x", "app", `field 3 (uid) is missing` + wantID},
+		{"app:x:", "app", `field 3 (uid) is ""` + wantID},
+		{"app:x:0x10:1", "app", `field 3 (uid) is "0x10"` + wantID},
+		{"app:x: 1000:1000", "app", `field 3 (uid) is " 1000"` + wantID},
+		{"app:x:1000 :1000", "app", `field 3 (uid) is "1000 "` + wantID},
+		{"app:x:4294967296:1", "app", `field 3 (uid) is "4294967296"` + wantID},
+		{"app:x:4294967295:1", "app", `field 3 (uid) is "4294967295"` + wantID},
+		{"app:x:2147483648:1", "app", `field 3 (uid) is "2147483648"` + wantID},
+		{"app:x:18446744073709551616:1", "app", `field 3 (uid) is "18446744073709551616"` + wantID},
+		{"app:x:-1:1", "app", `field 3 (uid) is "-1"` + wantID},
+		{"app:x:-0:1", "app", `field 3 (uid) is "-0"` + wantID},
+		{"app:x:+1000:1", "app", `field 3 (uid) is "+1000"` + wantID},
+		{"app:x:1_000:1", "app", `field 3 (uid) is "1_000"` + wantID},
+		{"app:x:1e3:1", "app", `field 3 (uid) is "1e3"` + wantID},
+		{"app:x:١٠٠٠:1", "app", `field 3 (uid) is "١٠٠٠"` + wantID},
+		{"app:x:1000\x00:1", "app", `field 3 (uid) is "1000\x00"` + wantID},
+		{"app:x:" + strings.Repeat("9", 200) + ":1", "app", `field 3 (uid) is "` + strings.Repeat("9", 100) + `"...` + wantID},
+
+		{"app:x:1000", "app", `field 4 (gid) is missing` + wantID},
+		{"app:x:1000:", "app", `field 4 (gid) is ""` + wantID},
+		{"app:x:1000:abc", "app", `field 4 (gid) is "abc"` + wantID},
+		{"app:x:1000:4294967296", "app", `field 4 (gid) is "4294967296"` + wantID},
+		{"app:x:1000:", "1000", `field 4 (gid) is ""` + wantID},
+		{"app:x:1000:abc", "app:5", `field 4 (gid) is "abc"` + wantID},
+
+		{":x:1000:1000", "1000", `field 1 (name) is ""` + wantName},
+		{"#app:x:1000:1000", "1000", `field 1 (name) is "#app"` + wantName},
+		{"+app:x:1000:1000", "1000", `field 1 (name) is "+app"` + wantName},
+		{"-app:x:1000:1000", "1000", `field 1 (name) is "-app"` + wantName},
+		{"+:x:1000:1000", "1000", `field 1 (name) is "+"` + wantName},
+
+		{"app:x:1000:1000::/a\x00b:/bin/sh", "app", `field 6 (home) is "/a\x00b", want a path of less than 4096 bytes without NUL: correct or remove the line`},
+		{
+			"app:x:1000:1000::/" + strings.Repeat("a", 4095) + ":/bin/sh", "app",
+			`field 6 (home) is "/` + strings.Repeat("a", 99) + `"..., want a path of less than 4096 bytes without NUL: correct or remove the line`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.line, func(t *testing.T) {
+			passwd := "root:x:0:0::/root:/bin/sh\n\n" + tt.line + "\napp:x:1000:1000::/app:/bin/sh\n"
+			got, err := resolve(tt.spec, root, strings.NewReader(passwd), strings.NewReader(""))
+			if err == nil {
+				t.Fatalf("got %+v, want an error", got)
+			}
+			if want := "/etc/passwd line 3: " + tt.want; err.Error() != want {
+				t.Errorf("got  %s\nwant %s", err, want)
+			}
+		})
+	}
+}
+
+func TestMalformedGroup(t *testing.T) {
+	const (
+		wantID   = ", want a number from 0 to 2147483647: correct or remove the line"
+		wantName = `, want a name that does not begin with "#", "+" or "-": correct or remove the line`
+	)
+	tests := []struct {
+		line, spec, want string
+	}{
+		// The group of the spec.
+		{"video", "app:video", `field 3 (gid) is missing` + wantID},
+		{"video:x", "app:video", `field 3 (gid) is missing` + wantID},
+		{"video:x::", "app:video", `field 3 (gid) is ""` + wantID},
+		{"video:x:abc:", "app:video", `field 3 (gid) is "abc"` + wantID},
+		{"video:x:4294967296:", "app:video", `field 3 (gid) is "4294967296"` + wantID},
+		{"video:x: 44:", "app:video", `field 3 (gid) is " 44"` + wantID},
+		{":x:44:", "app:44", `field 1 (name) is ""` + wantName},
+		{"#video:x:44:", "app:44", `field 1 (name) is "#video"` + wantName},
+
+		// A group that lists the user of the spec.
+		{"video:x::app", "app", `field 3 (gid) is ""` + wantID},
+		{"video:x:abc:root,app", "app", `field 3 (gid) is "abc"` + wantID},
+		{"video:x:4294967296:app", "app", `field 3 (gid) is "4294967296"` + wantID},
+		{"video:x:4294967296:app", "1000", `field 3 (gid) is "4294967296"` + wantID},
+		{"video:x:-1:app", "app:", `field 3 (gid) is "-1"` + wantID},
+		{":x:44:app", "app", `field 1 (name) is ""` + wantName},
+		{"#video:x:44:app", "app", `field 1 (name) is "#video"` + wantName},
+		{"+video:x:44:app", "app", `field 1 (name) is "+video"` + wantName},
+		{"-video:x:44:app", "app", `field 1 (name) is "-video"` + wantName},
+		{"+:::app", "app", `field 1 (name) is "+"` + wantName},
+	}
+	for _, tt := range tests {
+		t.Run(tt.line, func(t *testing.T) {
+			group := "root:x:0:\n\n" + tt.line + "\nvideo:x:44:app\n"
+			got, err := resolve(tt.spec, root, strings.NewReader("app:x:1000:1000::/app:/bin/sh"), strings.NewReader(group))
+			if err == nil {
+				t.Fatalf("got %+v, want an error", got)
+			}
+			if want := "/etc/group line 3: " + tt.want; err.Error() != want {
+				t.Errorf("got  %s\nwant %s", err, want)
+			}
+		})
+	}
+}
+
+// Malformed lines that the spec does not select are as if they were not there,
+// whatever Docker's parser would make of them by itself.
+func TestMalformedElsewhere(t *testing.T) {
+	const (
+		passwd = "app:x:abc:1000\n:x::\n+::::::\n# a comment\n#x:y\nroot\nx:x:0x0:0\n" +
+			"real:x:1000:1000::/real:/bin/sh\napp:x:4294967296:0\nroot2:x:0:0::/root:/bin/sh\n"
+		group = "g:x:abc:other\n:x::\n+:::\n# a comment: with: colons:\nvideo\nsame:x:44:real\n"
+	)
+	for spec, want := range map[string]Identity{
+		"real":      {1000, 1000, []int{1000, 44}, "/real", "real", "/bin/sh"},
+		"1000":      {1000, 1000, []int{1000, 44}, "/real", "real", "/bin/sh"},
+		"real:same": {1000, 44, []int{44}, "/real", "real", "/bin/sh"},
+		"real:0":    {1000, 0, []int{0}, "/real", "real", "/bin/sh"},
+		"0":         {0, 0, []int{0}, "/root", "root2", "/bin/sh"},
+		"5:5":       {5, 5, []int{5}, "/", "", ""},
+	} {
+		got, err := resolve(spec, root, strings.NewReader(passwd), strings.NewReader(group))
+		if err != nil {
+			t.Errorf("%s: %v", spec, err)
+		} else if !sameIdentity(got, want) {
+			t.Errorf("%s: got  %+v\nwant %+v", spec, got, want)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"maps"
+	"testing"
+)
+
+func TestCheckElevated(t *testing.T) {
+	plain := map[uintptr]uintptr{atUID: 1000, atEUID: 1000, atGID: 1000, atEGID: 1000, atSecure: 0}
+	tests := []struct {
+		name      string
+		change    map[uintptr]uintptr
+		permitted bool
+		want      string
+	}{
+		{"plain", nil, false, ""},
+		{"ambient capabilities", nil, true, ""},
+		{"security module", map[uintptr]uintptr{atSecure: 1}, false, ""},
+		{"root under a security module", map[uintptr]uintptr{atUID: 0, atEUID: 0, atSecure: 1}, true, ""},
+		{
+			"setuid root", map[uintptr]uintptr{atEUID: 0, atSecure: 1}, true,
+			"refusing to run: the program file is setuid (real uid 1000, effective uid 0): chmod u-s it",
+		},
+		{
+			"setuid, run by root", map[uintptr]uintptr{atUID: 0}, false,
+			"refusing to run: the program file is setuid (real uid 0, effective uid 1000): chmod u-s it",
+		},
+		{
+			"setgid", map[uintptr]uintptr{atEGID: 0, atSecure: 1}, false,
+			"refusing to run: the program file is setgid (real gid 1000, effective gid 0): chmod g-s it",
+		},
+		{
+			"file capabilities", map[uintptr]uintptr{atSecure: 1}, true,
+			"refusing to run: the program file has file capabilities: setcap -r it",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			vector := maps.Clone(plain)
+			maps.Copy(vector, tt.change)
+			var got string
+			if err := checkElevated(vector, tt.permitted); err != nil {
+				got = err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+		})
+	}
+
+	for _, key := range []uintptr{atUID, atEUID, atGID, atEGID, atSecure} {
+		vector := maps.Clone(plain)
+		delete(vector, key)
+		if checkElevated(vector, false) == nil {
+			t.Errorf("without the entry %d: no error", key)
+		}
+	}
+}
