@@ -57,6 +57,9 @@ func execute(command, environment []string) error {
 // included, is passed over, as package os/exec does and for its reason: a file
 // that lies in the working directory must not stand in for a program.
 func lookUp(name string) (string, error) {
+	if name == "" {
+		return "", notFound("the command is an empty text (an empty variable?)")
+	}
 	if strings.Contains(name, "/") {
 		return name, nil
 	}
@@ -69,15 +72,17 @@ func lookUp(name string) (string, error) {
 	var refused, relative, unsearchable string
 
 	for _, directory := range strings.Split(path, ":") {
+		if directory == "" {
+			directory = "."
+		}
+		candidate := directory + "/" + name
 		var status unix.Stat_t
-		candidate := strings.TrimPrefix(directory+"/"+name, "/")
-		if directory == "" || directory[0] != '/' {
+		if directory[0] != '/' {
 			if unix.Stat(candidate, &status) == nil && isExecutable(candidate, status) {
 				relative = candidate
 			}
 			continue
 		}
-		candidate = "/" + candidate
 		switch err := unix.Stat(candidate, &status); {
 		case err == unix.ENOENT || err == unix.ENOTDIR:
 		case err == unix.EACCES:
@@ -94,8 +99,8 @@ func lookUp(name string) (string, error) {
 	case refused != "":
 		return "", explainExec(refused, unix.EACCES)
 	case relative != "":
-		return "", notFound("command %s not found: PATH (%s) leads to it only from the current directory: give its path, as in ./%[1]s",
-			quote(name), quote(path))
+		return "", notFound("command %s not found: PATH (%s) leads to it only from the current directory: give its path, %s",
+			quote(name), quote(path), quote(relative))
 	case unsearchable != "":
 		return "", notFound("command %s not found in PATH (%s): uid %d may not search %s",
 			quote(name), quote(path), os.Geteuid(), quote(unsearchable))

@@ -194,7 +194,7 @@ func printOut(text string) error {
 // quote makes text from outside safe to stand in a one-line message: control
 // characters escaped, and no longer than a line can bear.
 func quote[T string | []byte](text T) string {
-	const longest = 100 // bytes
+	const longest = 200 // bytes
 	if len(text) > longest {
 		return fmt.Sprintf("%q...", text[:longest])
 	}

@@ -35,7 +35,7 @@ func TestMalformedPasswd(t *testing.T) {
 		{"app:x:1e3:1", "app", `field 3 (uid) is "1e3"` + wantID},
 		{"app:x:١٠٠٠:1", "app", `field 3 (uid) is "١٠٠٠"` + wantID},
 		{"app:x:1000\x00:1", "app", `field 3 (uid) is "1000\x00"` + wantID},
-		{"app:x:" + strings.Repeat("9", 200) + ":1", "app", `field 3 (uid) is "` + strings.Repeat("9", 100) + `"...` + wantID},
+		{"app:x:" + strings.Repeat("9", 300) + ":1", "app", `field 3 (uid) is "` + strings.Repeat("9", 200) + `"...` + wantID},
 
 		{"app:x:1000", "app", `field 4 (gid) is missing` + wantID},
 		{"app:x:1000:", "app", `field 4 (gid) is ""` + wantID},
@@ -53,7 +53,7 @@ func TestMalformedPasswd(t *testing.T) {
 		{"app:x:1000:1000::/a\x00b:/bin/sh", "app", `field 6 (home) is "/a\x00b", want a path of less than 4096 bytes without NUL: correct or remove the line`},
 		{
 			"app:x:1000:1000::/" + strings.Repeat("a", 4095) + ":/bin/sh", "app",
-			`field 6 (home) is "/` + strings.Repeat("a", 99) + `"..., want a path of less than 4096 bytes without NUL: correct or remove the line`,
+			`field 6 (home) is "/` + strings.Repeat("a", 199) + `"..., want a path of less than 4096 bytes without NUL: correct or remove the line`,
 		},
 	}
 	for _, tt := range tests {

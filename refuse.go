@@ -52,10 +52,10 @@ func checkElevated(vector map[uintptr]uintptr, permitted bool) error {
 	}
 	switch {
 	case vector[atUID] != vector[atEUID]:
-		return fmt.Errorf("refusing to run: the program file is setuid (real uid %d, effective uid %d): chmod u-s it",
+		return fmt.Errorf("refusing to run: real uid %d and effective uid %d differ, as a setuid program file makes them: chmod u-s it",
 			vector[atUID], vector[atEUID])
 	case vector[atGID] != vector[atEGID]:
-		return fmt.Errorf("refusing to run: the program file is setgid (real gid %d, effective gid %d): chmod g-s it",
+		return fmt.Errorf("refusing to run: real gid %d and effective gid %d differ, as a setgid program file makes them: chmod g-s it",
 			vector[atGID], vector[atEGID])
 	case vector[atUID] != 0 && vector[atSecure] != 0 && permitted:
 		// AT_SECURE alone is no proof: security modules set it on a change of

@@ -43,11 +43,17 @@ func resolveFiles(spec string, caller credentials) (Identity, error) {
 // leaves open is the caller's.
 //
 // Errors: a malformed spec, a name that has no entry, a malformed entry that
-// the spec selects, a failed read, and a result of uid 0 without a user asked for.
+// the spec selects, a failed read, and a spec that would leave root as it is
+// without naming a user.
 func resolve(spec string, caller credentials, passwd, group io.Reader) (Identity, error) {
 	userPart, groupPart, _ := strings.Cut(spec, ":")
 	if strings.Contains(groupPart, ":") {
 		return Identity{}, fmt.Errorf("the spec %s has more than one colon: want user[:group]", quote(spec))
+	}
+
+	if userPart == "" && caller.uid.real == 0 {
+		return Identity{}, fmt.Errorf("the spec %s names no user, and the caller is root: refusing to stay root (an empty variable?): "+
+			"give a user, or 0 if root is meant", quote(spec))
 	}
 
 	wantedUser := selector{byID: true, id: caller.uid.real}
@@ -92,11 +98,6 @@ func resolve(spec string, caller credentials, passwd, group io.Reader) (Identity
 	case err != nil:
 		return Identity{}, fmt.Errorf("resolve %s: %w", quote(spec), err)
 	}
-	if found.Uid == 0 && userPart == "" {
-		return Identity{}, fmt.Errorf("the spec %s names no user, and the caller is root: refusing to stay root (an empty variable?): "+
-			"give a user, or 0 if root is meant", quote(spec))
-	}
-
 	id.UID, id.GID, id.Home = found.Uid, found.Gid, found.Home
 	// Docker's parser leaves it to the runtime to add the gid: CVE-2022-36109.
 	id.Groups = unique(append([]int{found.Gid}, found.Sgids...))

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The programs of this file do for scripts what no program in every Debian
+// does. Like stepdown, most end by becoming the command in their arguments.
+
+// sandbox runs a command in a mount namespace of its own, in which the directory
+// etc of the script's work directory is /etc.
+//
+//	sandbox COMMAND [ARGUMENT...]
+func sandbox() {
+	must("unshare", unix.Unshare(unix.CLONE_NEWNS))
+	must("make / private", unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	must("bind etc", unix.Mount(os.Getenv("WORK")+"/etc", "/etc", "", unix.MS_BIND, ""))
+	become(os.Args[1:], os.Environ())
+}
+
+// userns runs a command in a user namespace that maps the ids from 0 to COUNT-1
+// to themselves, and ends with the command's status.
+//
+//	userns COUNT COMMAND [ARGUMENT...]
+func userns() {
+	count, err := strconv.Atoi(os.Args[1])
+	must("count", err)
+	mapping := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: count}}
+	cmd := exec.Command(os.Args[2], os.Args[3:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:                 unix.CLONE_NEWUSER,
+		UidMappings:                mapping,
+		GidMappings:                mapping,
+		GidMappingsEnableSetgroups: true,
+	}
+	err = cmd.Run()
+	var ended *exec.ExitError
+	if errors.As(err, &ended) {
+		os.Exit(ended.ExitCode())
+	}
+	must(os.Args[2], err)
+}
+
+// pretend runs a command under a kernel that lies: the named system call does
+// nothing and says that it succeeded.
+//
+//	pretend CALL COMMAND [ARGUMENT...]
+func pretend() {
+	numbers := map[string]uint32{
+		"setgroups": unix.SYS_SETGROUPS,
+		"setresgid": sysSetresgid,
+		"setresuid": sysSetresuid,
+		"capset":    unix.SYS_CAPSET,
+	}
+	number, ok := numbers[os.Args[1]]
+	if !ok {
+		must(os.Args[1], errors.New("not a call that pretend knows"))
+	}
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the system call's number
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: number, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | 0},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	must("seccomp", unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0))
+	become(os.Args[2:], os.Environ())
+}
+
+// rawenv runs a command with just these variables in its environment, as often
+// as they are given.
+//
+//	rawenv NAME=VALUE... -- COMMAND [ARGUMENT...]
+func rawenv() {
+	for i, arg := range os.Args {
+		if arg == "--" {
+			become(os.Args[i+1:], os.Args[1:i])
+		}
+	}
+	must("rawenv", errors.New("no -- in the arguments"))
+}
+
+// filecap gives a program file CAP_SETGID and CAP_SETUID, permitted and
+// effective, as setcap(8) does, which not every Debian has: struct vfs_cap_data
+// of include/uapi/linux/capability.h.
+//
+//	filecap FILE
+func filecap() {
+	attribute := []uint32{
+		0x02000000 | 1, // VFS_CAP_REVISION_2, effective
+		1<<unix.CAP_SETGID | 1<<unix.CAP_SETUID, 0,
+		0, 0,
+	}
+	value, err := binary.Append(nil, binary.LittleEndian, attribute)
+	must("encode", err)
+	must("setxattr", unix.Setxattr(os.Args[1], "security.capability", value, 0))
+}
+
+// become execs a command. It stays on the main thread, which is the one that
+// the caller has prepared: see init in main.go.
+func become(command, environment []string) {
+	path, err := exec.LookPath(command[0])
+	must("look up", err)
+	must("exec "+path, syscall.Exec(path, command, environment))
+}
+
+func must(what string, err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %s: %v\n", os.Args[0], what, err)
+		os.Exit(99)
+	}
+}

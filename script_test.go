@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes the helpers of helpers_test.go programs that scripts can call.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"sandbox": sandbox,
+		"userns":  userns,
+		"pretend": pretend,
+		"rawenv":  rawenv,
+		"filecap": filecap,
+	})
+}
+
+// TestScript runs the scripts in testdata/script: what a person would type as
+// root in a container, and what has to come of it.
+func TestScript(t *testing.T) {
+	needRoot(t)
+	bin := installed(t)
+	helpers := helpersDir(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		WorkdirRoot:         publicDir(t),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", bin+":"+helpers+":/usr/sbin:/usr/bin:/sbin:/bin")
+			env.Setenv("BIN", bin)
+			return os.Chmod(env.WorkDir, 0o755)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+	})
+}
+
+// exits is the script command "exits STATUS PROGRAM [ARGUMENT...]": like exec,
+// but the program must end with that very status.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS PROGRAM [ARGUMENT...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var ended *exec.ExitError
+	switch err := ts.Exec(args[1], args[2:]...); {
+	case errors.As(err, &ended):
+		got = ended.ExitCode()
+	default:
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// needRoot skips a test that changes ids, mounts, or makes namespaces.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: ids, mounts and namespaces are changed")
+	}
+}
+
+// installed returns a directory that every user may search, with the program
+// under test in it, also under the names that it stands in for. The environment
+// variable STEPDOWN names the program; without it, it is built.
+func installed(t *testing.T) string {
+	t.Helper()
+	bin := publicDir(t)
+	path := filepath.Join(bin, "stepdown")
+	if built := os.Getenv("STEPDOWN"); built != "" {
+		program, err := os.ReadFile(built)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, program, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		build := exec.Command("go", "build", "-trimpath", "-ldflags=-w", "-o", path, ".")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	for _, name := range []string{"gosu", "su-exec"} {
+		if err := os.Symlink("stepdown", filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return bin
+}
+
+// helpersDir returns the directory with the programs of TestMain, which from
+// here on every user may search.
+func helpersDir(t *testing.T) string {
+	t.Helper()
+	helper, err := exec.LookPath("sandbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(helper)
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// publicDir returns a temporary directory that every user may search.
+func publicDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
