@@ -146,7 +146,7 @@ func explainExec(path string, err error) error {
 	case err == unix.ENOEXEC:
 		reason = `it is neither a program nor a script with an interpreter: a shell script begins with the line "#!/bin/sh"`
 	case err == unix.EAGAIN:
-		reason = fmt.Sprintf("uid %d has more processes than its limit (RLIMIT_NPROC, ulimit -u)", os.Geteuid())
+		reason = fmt.Sprintf("uid %d has as many processes as its limit allows (RLIMIT_NPROC, ulimit -u)", os.Geteuid())
 	case err == unix.E2BIG:
 		reason = "the arguments and the environment are longer than the kernel takes"
 	}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// asPID1 returns a command that steps down to user app, uid 1000, as the first
+// process of a new PID namespace: what the entrypoint of a container is.
+func asPID1(t *testing.T, command ...string) *exec.Cmd {
+	t.Helper()
+	needRoot(t)
+	work := publicDir(t)
+	if err := os.Mkdir(filepath.Join(work, "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(work, "etc", "passwd"), []byte("app:x:1000:1000::/:/bin/sh\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(helpersDir(t), "sandbox"),
+		append([]string{filepath.Join(installed(t), "stepdown"), "app"}, command...)...)
+	cmd.Env = []string{"WORK=" + work, "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
+	t.Cleanup(func() {
+		if cmd.Process != nil && cmd.ProcessState == nil {
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+	})
+	return cmd
+}
+
+// readUntil reads r up to and with the line that contains text, and returns what
+// it read.
+func readUntil(t *testing.T, r *bufio.Reader, text string) string {
+	t.Helper()
+	var all strings.Builder
+	for {
+		line, err := r.ReadString('\n')
+		all.WriteString(line)
+		if strings.Contains(line, text) {
+			return all.String()
+		}
+		if err != nil {
+			t.Fatalf("no %q in the output: %v: %q", text, err, all.String())
+		}
+	}
+}
+
+// The command is PID 1 and alone, and signals reach it: what docker stop needs.
+func TestPID1(t *testing.T) {
+	cmd := asPID1(t, "sh", "-c", `trap 'echo got TERM; exit 42' TERM; echo "I am $$"; read -r forever`)
+	stdin, err := cmd.StdinPipe() // left open, for the shell to wait on
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out := bufio.NewReader(stdout)
+	if got := readUntil(t, out, "I am"); got != "I am 1\n" {
+		t.Errorf("got %q, want PID 1", got)
+	}
+	if got := processesBeside(t, cmd.Process.Pid); len(got) > 0 {
+		t.Errorf("other processes in the PID namespace: %v", got)
+	}
+
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(out); err != nil || string(rest) != "got TERM\n" {
+		t.Errorf("after SIGTERM: %q, %v", rest, err)
+	}
+	var ended *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &ended) || ended.ExitCode() != 42 {
+		t.Errorf("ended with %v, want status 42", err)
+	}
+}
+
+// processesBeside returns the other processes in the PID namespace of pid.
+func processesBeside(t *testing.T, pid int) []string {
+	t.Helper()
+	namespace, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := filepath.Glob("/proc/[0-9]*/ns/pid")
+	if err != nil || len(all) == 0 {
+		t.Fatalf("no processes in /proc: %v", err)
+	}
+	return slices.DeleteFunc(all, func(link string) bool {
+		other, err := os.Readlink(link)
+		return err != nil || other != namespace || link == fmt.Sprintf("/proc/%d/ns/pid", pid)
+	})
+}
+
+// On a terminal, the terminal stays the controlling one: the keyboard's signals
+// and a change of the window's size reach the command.
+func TestTerminal(t *testing.T) {
+	cmd := asPID1(t, "sh", "-c", `
+		trap 'echo got INT' INT
+		trap 'echo got WINCH $(stty size)' WINCH
+		echo size $(stty size)
+		tty
+		echo on the terminal >/dev/tty
+		echo ready
+		read -r line; echo "read $line"
+		read -r line; echo "read $line"
+		read -r line; echo "read $line"`)
+	terminal, keyboard := openTerminal(t)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
+	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	terminal.Close()
+	screen := bufio.NewReader(keyboard)
+
+	start := readUntil(t, screen, "ready")
+	for _, want := range []string{"size 24 80\r\n", terminal.Name() + "\r\n", "on the terminal\r\n"} {
+		if !strings.Contains(start, want) {
+			t.Errorf("no %q in %q", want, start)
+		}
+	}
+
+	if _, err := keyboard.Write([]byte{3}); err != nil { // Ctrl-C
+		t.Fatal(err)
+	}
+	readUntil(t, screen, "got INT")
+
+	resize(t, keyboard, 50, 132)
+	readUntil(t, screen, "got WINCH 50 132")
+
+	if _, err := keyboard.WriteString("typed\n\n\n"); err != nil {
+		t.Fatal(err)
+	}
+	readUntil(t, screen, "read typed")
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// openTerminal returns both ends of a new pseudo-terminal of 24 lines of 80
+// characters: the one for the command, and the one for the person.
+func openTerminal(t *testing.T) (terminal, keyboard *os.File) {
+	t.Helper()
+	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { keyboard.Close() })
+	if err := keyboard.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	var number int
+	onTerminal(t, keyboard, func(fd int) (err error) {
+		if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+			return err
+		}
+		number, err = unix.IoctlGetInt(fd, unix.TIOCGPTN)
+		return err
+	})
+	resize(t, keyboard, 24, 80)
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return terminal, keyboard
+}
+
+func resize(t *testing.T, keyboard *os.File, lines, columns uint16) {
+	t.Helper()
+	onTerminal(t, keyboard, func(fd int) error {
+		return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: lines, Col: columns})
+	})
+}
+
+// onTerminal calls do with the descriptor of keyboard, which stays in Go's
+// poller, so that its deadline holds.
+func onTerminal(t *testing.T, keyboard *os.File, do func(fd int) error) {
+	t.Helper()
+	raw, err := keyboard.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = do(int(fd)) })
+	if err := errors.Join(err, failed); err != nil {
+		t.Fatal(err)
+	}
+}
