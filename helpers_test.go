@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -62,6 +63,9 @@ func pretend() {
 		"setresuid": sysSetresuid,
 		"capset":    unix.SYS_CAPSET,
 	}
+	if runtime.GOARCH == "386" || runtime.GOARCH == "arm" {
+		numbers["setgroups"] = 206 // SYS_SETGROUPS32, which package unix has only there
+	}
 	number, ok := numbers[os.Args[1]]
 	if !ok {
 		must(os.Args[1], errors.New("not a call that pretend knows"))
@@ -69,7 +73,7 @@ func pretend() {
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the system call's number
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: number, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | 0},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO}, // errno 0, which is success
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}

@@ -54,6 +54,10 @@ func parseSelector(kind, text string) (selector, error) {
 // parseID reads an id: digits alone, from 0 to maxID. Errors are
 // strconv.ErrSyntax and strconv.ErrRange.
 func parseID(text []byte) (int, error) {
+	// ParseUint reports a range error before it sees a letter further on.
+	if bytes.ContainsFunc(text, func(r rune) bool { return r < '0' || r > '9' }) {
+		return 0, strconv.ErrSyntax
+	}
 	id, err := strconv.ParseUint(string(text), 10, 31)
 	if err != nil {
 		return 0, errors.Unwrap(err)

@@ -31,6 +31,7 @@ func TestMalformedPasswd(t *testing.T) {
 		{"app:x:-1:1", "app", `field 3 (uid) is "-1"` + wantID},
 		{"app:x:-0:1", "app", `field 3 (uid) is "-0"` + wantID},
 		{"app:x:+1000:1", "app", `field 3 (uid) is "+1000"` + wantID},
+		{"app:x:7000000000A:1", "app", `field 3 (uid) is "7000000000A"` + wantID},
 		{"app:x:1_000:1", "app", `field 3 (uid) is "1_000"` + wantID},
 		{"app:x:1e3:1", "app", `field 3 (uid) is "1e3"` + wantID},
 		{"app:x:١٠٠٠:1", "app", `field 3 (uid) is "١٠٠٠"` + wantID},

@@ -18,19 +18,27 @@ func TestCheckElevated(t *testing.T) {
 		{"security module", map[uintptr]uintptr{atSecure: 1}, false, ""},
 		{"root under a security module", map[uintptr]uintptr{atUID: 0, atEUID: 0, atSecure: 1}, true, ""},
 		{
-			"setuid root", map[uintptr]uintptr{atEUID: 0, atSecure: 1}, true,
+			"setuid root",
+			map[uintptr]uintptr{atEUID: 0, atSecure: 1},
+			true,
 			"refusing to run: real uid 1000 and effective uid 0 differ, as a setuid program file makes them: chmod u-s it",
 		},
 		{
-			"setuid, run by root", map[uintptr]uintptr{atUID: 0}, false,
+			"setuid, run by root",
+			map[uintptr]uintptr{atUID: 0},
+			false,
 			"refusing to run: real uid 0 and effective uid 1000 differ, as a setuid program file makes them: chmod u-s it",
 		},
 		{
-			"setgid", map[uintptr]uintptr{atEGID: 0, atSecure: 1}, false,
+			"setgid",
+			map[uintptr]uintptr{atEGID: 0, atSecure: 1},
+			false,
 			"refusing to run: real gid 1000 and effective gid 0 differ, as a setgid program file makes them: chmod g-s it",
 		},
 		{
-			"file capabilities", map[uintptr]uintptr{atSecure: 1}, true,
+			"file capabilities",
+			map[uintptr]uintptr{atSecure: 1},
+			true,
 			"refusing to run: the program file has file capabilities: setcap -r it",
 		},
 	}

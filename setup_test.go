@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -151,6 +150,7 @@ func TestResolveErrors(t *testing.T) {
 		{"debian", "REDIS", root, `user "REDIS" is not in /etc/passwd: add it there, or give a uid`},
 		{"debian", "redis ", root, `user "redis " is not in /etc/passwd: add it there, or give a uid`},
 		{"debian", "0x65", root, `user "0x65" is not in /etc/passwd: add it there, or give a uid`},
+		{"debian", "7000000000A", root, `user "7000000000A" is not in /etc/passwd: add it there, or give a uid`},
 		{"debian", "a\nb", root, `user "a\nb" is not in /etc/passwd: add it there, or give a uid`},
 		{"debian", "redis:redis:redis", root, `the spec "redis:redis:redis" has more than one colon: want user[:group]`},
 		{"debian", "::", root, `the spec "::" has more than one colon: want user[:group]`},
@@ -281,8 +281,7 @@ func TestDifference(t *testing.T) {
 	}
 }
 
-// FuzzResolve holds resolve against a second reading of the files, as plain as
-// can be, and against Docker's parser by itself on the lines that are well-formed.
+// FuzzResolve resolves any spec by any two files.
 func FuzzResolve(f *testing.F) {
 	for _, corpus := range []string{"debian", "alpine", "edge"} {
 		passwd, err := os.ReadFile(filepath.Join("testdata", corpus, "passwd"))
@@ -294,55 +293,80 @@ func FuzzResolve(f *testing.F) {
 			f.Fatal(err)
 		}
 		for _, spec := range []string{"redis", "1000", "redis:video", "many:", ":44", "", "0", "4711:4711", "-0", "+1"} {
-			f.Add(passwd, group, spec)
+			f.Add(string(passwd), string(group), spec)
 		}
 	}
-	f.Add([]byte("app:x::1000\n"), []byte("app:x:a:app\n"), "app")
-	f.Add([]byte("app:x:4294967296:1\nb:x:1:4294967296"), []byte("#g:x:0:b\n:x:0:b"), "b:4294967296")
+	f.Add("app:x::1000\n", "app:x:a:app\n", "app")
+	f.Add("app:x:4294967296:1\nb:x:1:4294967296", "#g:x:0:b\n:x:0:b", "b:4294967296")
+	f.Fuzz(checkResolve)
+}
 
-	f.Fuzz(func(t *testing.T, passwd, group []byte, spec string) {
-		goodPasswd, goodGroup := wellFormed(passwd, 2, 3), wellFormed(group, 2)
-		got, err := resolve(spec, someone, bytes.NewReader(passwd), bytes.NewReader(group))
-		if err == nil {
-			checkZeroWasGiven(t, got, spec, goodPasswd, goodGroup)
-		}
-
-		// Docker's parser has nothing to say where resolve is stricter: on
-		// malformed entries, on signs, on a second colon.
-		userPart, groupPart, _ := strings.Cut(spec, ":")
-		if noNameBegins(userPart) || noNameBegins(groupPart) || strings.Contains(groupPart, ":") ||
-			err != nil && strings.HasSuffix(err.Error(), "correct or remove the line") {
-			return
-		}
-		defaults := user.ExecUser{Uid: someone.uid.real, Gid: someone.gid.real, Home: "/"}
-		want, wantErr := user.GetExecUser(spec, &defaults,
-			strings.NewReader(strings.Join(goodPasswd, "\n")), strings.NewReader(strings.Join(goodGroup, "\n")))
-		switch {
-		case errors.Is(wantErr, bufio.ErrTooLong):
-			// There it ends on a long line.
-		case (err == nil) != (wantErr == nil):
-			t.Fatalf("got error %v, Docker's parser %v", err, wantErr)
-		case err == nil:
-			groups := unique(append([]int{want.Gid}, want.Sgids...))
-			if got.UID != want.Uid || got.GID != want.Gid || !slices.Equal(got.Groups, groups) || got.Home != want.Home {
-				t.Fatalf("got %+v, Docker's parser %+v", got, *want)
-			}
+// FuzzEntry resolves by files that are made of arbitrary fields, which hits the
+// entries that a spec selects far more often than arbitrary files do.
+func FuzzEntry(f *testing.F) {
+	f.Add("app", "1000", "1000", "/app", "video", "44", "root,app")
+	f.Add("app", "", "0x0", "", "", "4294967296", "app")
+	f.Add("#a", "-0", "+0", " ", "+", " 0", ",")
+	f.Add("1000", "007", "2147483648", "/\x00", "0", "00", "1000,\r")
+	f.Fuzz(func(t *testing.T, name, uid, gid, home, group, groupID, members string) {
+		passwd := name + ":x:" + uid + ":" + gid + "::" + home + ":/bin/sh\n" + "app:x:1000:1000::/app:/bin/sh\n"
+		groups := group + ":x:" + groupID + ":" + members + "\n" + "video:x:44:" + name + ",app\n"
+		for _, spec := range []string{name, uid, name + ":" + group, name + ":" + groupID, uid + ":" + group, ":" + group, "app"} {
+			checkResolve(t, passwd, groups, spec)
 		}
 	})
 }
 
+// checkResolve holds resolve against a second reading of the files, as plain as
+// can be, and against Docker's parser by itself on the lines that are well-formed.
+func checkResolve(t *testing.T, passwd, group, spec string) {
+	goodPasswd, goodGroup := wellFormed(passwd, 2, 3), wellFormed(group, 2)
+	got, err := resolve(spec, someone, strings.NewReader(passwd), strings.NewReader(group))
+	if err == nil {
+		checkZeroWasGiven(t, got, spec, goodPasswd, goodGroup)
+	}
+
+	// Docker's parser has nothing to say where resolve is stricter: on
+	// malformed entries, on signs, on a second colon.
+	userPart, groupPart, _ := strings.Cut(spec, ":")
+	if noNameBegins(userPart) || noNameBegins(groupPart) || strings.Contains(groupPart, ":") ||
+		err != nil && strings.HasSuffix(err.Error(), "correct or remove the line") {
+		return
+	}
+	defaults := user.ExecUser{Uid: someone.uid.real, Gid: someone.gid.real, Home: "/"}
+	want, wantErr := user.GetExecUser(spec, &defaults,
+		strings.NewReader(strings.Join(goodPasswd, "\n")), strings.NewReader(strings.Join(goodGroup, "\n")))
+	switch {
+	case errors.Is(wantErr, bufio.ErrTooLong):
+		// There it ends on a long line.
+	case (err == nil) != (wantErr == nil):
+		t.Errorf("%q: error %v, Docker's parser %v", spec, err, wantErr)
+	case err == nil:
+		groups := unique(append([]int{want.Gid}, want.Sgids...))
+		if got.UID != want.Uid || got.GID != want.Gid || !slices.Equal(got.Groups, groups) || got.Home != want.Home {
+			t.Errorf("%q: got %+v, Docker's parser %+v", spec, got, *want)
+		}
+	}
+}
+
+var (
+	named  = regexp.MustCompile(`(?s)^[^#+-]`)
+	digits = regexp.MustCompile(`^[0-9]+$`)
+	zeros  = regexp.MustCompile(`^0+$`)
+)
+
 // wellFormed returns the lines of a file that have a name, and an id in each of
 // these fields.
-func wellFormed(file []byte, idFields ...int) []string {
+func wellFormed(file string, idFields ...int) []string {
 	var good []string
 lines:
-	for _, line := range strings.Split(string(file), "\n") {
+	for _, line := range strings.Split(file, "\n") {
 		fields := strings.Split(strings.TrimSpace(line), ":")
-		if !regexp.MustCompile(`(?s)^[^#+-]`).MatchString(fields[0]) {
+		if !named.MatchString(fields[0]) {
 			continue
 		}
 		for _, i := range idFields {
-			if i >= len(fields) || !regexp.MustCompile(`^[0-9]+$`).MatchString(fields[i]) {
+			if i >= len(fields) || !digits.MatchString(fields[i]) {
 				continue lines
 			}
 			if id, ok := new(big.Int).SetString(fields[i], 10); !ok || id.Cmp(big.NewInt(maxID)) > 0 {
@@ -358,7 +382,7 @@ lines:
 // spec nor a well-formed line gave it. The caller, who is someone, has none.
 func checkZeroWasGiven(t *testing.T, got Identity, spec string, passwd, group []string) {
 	t.Helper()
-	isZero := regexp.MustCompile(`^0+$`).MatchString
+	isZero := zeros.MatchString
 	inField := func(lines []string, index int) bool {
 		return slices.ContainsFunc(lines, func(line string) bool {
 			return isZero(strings.Split(strings.TrimSpace(line), ":")[index])
