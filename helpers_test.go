@@ -22,6 +22,7 @@ import (
 //
 //	sandbox COMMAND [ARGUMENT...]
 func sandbox() {
+	runtime.LockOSThread() // a mount from another thread would be one for the whole machine
 	must("unshare", unix.Unshare(unix.CLONE_NEWNS))
 	must("make / private", unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 	must("bind etc", unix.Mount(os.Getenv("WORK")+"/etc", "/etc", "", unix.MS_BIND, ""))
@@ -57,6 +58,7 @@ func userns() {
 //
 //	pretend CALL COMMAND [ARGUMENT...]
 func pretend() {
+	runtime.LockOSThread() // a filter holds for the thread that installs it
 	numbers := map[string]uint32{
 		"setgroups": unix.SYS_SETGROUPS,
 		"setresgid": sysSetresgid,
@@ -110,8 +112,7 @@ func filecap() {
 	must("setxattr", unix.Setxattr(os.Args[1], "security.capability", value, 0))
 }
 
-// become execs a command. It stays on the main thread, which is the one that
-// the caller has prepared: see init in main.go.
+// become execs a command.
 func become(command, environment []string) {
 	path, err := exec.LookPath(command[0])
 	must("look up", err)
