@@ -1,6 +1,7 @@
 # make          build ./stepdown, static
 # make demo     build it, and show it as PID 1 of a container-like namespace
 # make test     run the whole test suite; as root nothing of it is skipped
+# make test-docker  run the images in examples/ and more in a Docker engine
 # make lint     go vet, staticcheck, gofumpt, shellcheck
 # make install  DESTDIR= PREFIX=/usr/local LINKS="gosu su-exec" (links only when asked for)
 
@@ -18,7 +19,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 SCRIPTS     := .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: all stepdown demo test lint install clean
+.PHONY: all stepdown demo test test-docker lint install clean
 
 all: stepdown
 
@@ -31,9 +32,13 @@ demo: stepdown
 test: stepdown
 	STEPDOWN=$(CURDIR)/stepdown $(GO) test -count=1 $(TESTFLAGS) .
 
+test-docker: stepdown
+	scripts/with-docker.sh env STEPDOWN=$(CURDIR)/stepdown \
+		$(GO) test -count=1 -tags docker -run TestDocker -timeout 25m $(TESTFLAGS) .
+
 lint:
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) vet -tags docker ./...
+	$(GO) run $(STATICCHECK) -tags docker ./...
 	@files=$$($(GO) run $(GOFUMPT) -l .) && test -z "$$files" || { echo "gofumpt would change: $$files"; exit 1; }
 	shellcheck $(SCRIPTS)
 
