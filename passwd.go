@@ -261,7 +261,8 @@ func (l *lines) malformed(index int, kind, want string) error {
 
 // openDatabase opens a file of the kind of /etc/passwd. One that is missing is
 // as if it were empty, as in Docker; anything else that is no regular file is
-// an error. O_NONBLOCK is so that opening a FIFO does not wait for a writer.
+// an error. O_NONBLOCK is so that opening a FIFO does not wait for a writer. The
+// file is closed by the exec.
 func openDatabase(path string) (database, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err == unix.ENOENT {
@@ -272,11 +273,9 @@ func openDatabase(path string) (database, error) {
 	}
 	var status unix.Stat_t
 	if err := unix.Fstat(fd, &status); err != nil {
-		unix.Close(fd)
 		return database{}, fmt.Errorf("stat %s: %w", path, err)
 	}
 	if status.Mode&unix.S_IFMT != unix.S_IFREG {
-		unix.Close(fd)
 		return database{}, fmt.Errorf("open %s: not a regular file", path)
 	}
 	return database{fd: fd}, nil
@@ -301,11 +300,5 @@ func (d database) Read(buffer []byte) (int, error) {
 			return 0, io.EOF
 		}
 		return n, nil
-	}
-}
-
-func (d database) Close() {
-	if d.fd >= 0 {
-		unix.Close(d.fd)
 	}
 }

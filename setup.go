@@ -29,12 +29,10 @@ func resolveFiles(spec string, caller credentials) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	defer passwd.Close()
 	group, err := openDatabase(groupPath)
 	if err != nil {
 		return Identity{}, err
 	}
-	defer group.Close()
 	return resolve(spec, caller, passwd, group)
 }
 
