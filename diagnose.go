@@ -30,7 +30,7 @@ func explain(call string, ids []int, err error) error {
 		return fmt.Errorf("%s: this user namespace denies setgroups (/proc/self/setgroups): "+
 			"have its gids mapped by newgidmap, from /etc/subgid", attempt)
 	case err == unix.EPERM:
-		return fmt.Errorf("%s: %w", attempt, explainEPERM(capability, bit))
+		return fmt.Errorf("%s: %w", attempt, explainEPERM(capability, bit, ", or as the very user and groups that are asked for here"))
 	case err == unix.EINVAL:
 		return fmt.Errorf("%s: %w", attempt, explainEINVAL(kind, ids))
 	}
@@ -45,19 +45,18 @@ func setgroupsDenied() bool {
 }
 
 // explainEPERM says what is missing for a call that takes the capability with
-// this name and number.
-func explainEPERM(name string, bit int) error {
+// this name and number. What else than starting the container with it would do
+// is the end of the line.
+func explainEPERM(name string, number int, otherwise string) error {
 	held, err := readCapabilities()
 	switch uid := os.Geteuid(); {
-	case err != nil || held.effective>>bit&1 != 0:
+	case err != nil || held.effective.has(number):
 		return fmt.Errorf("not permitted although CAP_%s is held: a seccomp filter or a security module denies it", name)
 	case uid != 0:
-		return fmt.Errorf("the container lacks CAP_%s because it was started as uid %d: "+
-			"start it as root, or as the very user and groups that are asked for here", name, uid)
-	default:
-		return fmt.Errorf("the container lacks CAP_%s because it was started with it dropped: "+
-			"give it back (docker run --cap-add %s), or start it as the user that is asked for here", name, name)
+		return fmt.Errorf("the container lacks CAP_%s because it was started as uid %d: start it as root%s", name, uid, otherwise)
 	}
+	return fmt.Errorf("the container lacks CAP_%s because it was started with it dropped: "+
+		"start it with that (docker run --cap-add %[1]s)%s", name, otherwise)
 }
 
 // explainEINVAL names the first of the ids that the user namespace does not

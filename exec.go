@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -27,13 +26,6 @@ func notFound(format string, args ...any) error {
 
 func notExecutable(format string, args ...any) error {
 	return &commandError{exitNotExecutable, fmt.Sprintf(format, args...)}
-}
-
-// setHome returns environment with home as HOME, once, however often it had a
-// HOME before. All else stays as it is.
-func setHome(environment []string, home string) []string {
-	isHome := func(variable string) bool { return strings.HasPrefix(variable, "HOME=") }
-	return append(slices.DeleteFunc(environment, isHome), "HOME="+home)
 }
 
 // execute becomes the command, whose first element is the program and argv[0].

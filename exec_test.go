@@ -3,26 +3,10 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
-
-func TestSetHome(t *testing.T) {
-	tests := []struct{ environment, want []string }{
-		{nil, []string{"HOME=/app"}},
-		{[]string{"HOME=/root"}, []string{"HOME=/app"}},
-		{[]string{"HOME=/root", "A=b", "HOME=/root", "HOME="}, []string{"A=b", "HOME=/app"}},
-		{[]string{"HOME", "HOMEPAGE=x", "home=/x"}, []string{"HOME", "HOMEPAGE=x", "home=/x", "HOME=/app"}},
-		{[]string{"A=HOME=/root", "\xff=\xfe"}, []string{"A=HOME=/root", "\xff=\xfe", "HOME=/app"}},
-	}
-	for _, tt := range tests {
-		if got := setHome(slices.Clone(tt.environment), "/app"); !slices.Equal(got, tt.want) {
-			t.Errorf("%q: got %q, want %q", tt.environment, got, tt.want)
-		}
-	}
-}
 
 func TestInterpreterOf(t *testing.T) {
 	tests := []struct{ head, want string }{

@@ -2,12 +2,11 @@
 //
 // This file is the story from top to bottom: refuse, read the command line,
 // resolve the user, become it, exec. Each step stands in a file of its own:
-// refuse.go, setup.go (with passwd.go, caps.go and diagnose.go), exec.go.
+// refuse.go, options.go, setup.go (with passwd.go, caps.go, diagnose.go), exec.go.
 package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -36,15 +35,24 @@ terminal, signals, environment and open files as they are. Only HOME is set anew
 
 Options stand before the user; everything after it goes to the command.
 
-  -h, -?, --help   print this text
-  -v, --version    print the version
-  --               end of options
+  --if-root               switch only as root; run the command as it is otherwise
+  --no-new-privs          no setuid program or file capability raises it again
+  --cap-drop=CAP,... ALL  it has none of these, and cannot get them
+  --cap-add=CAP,...       it has these, as the user that it is
+  --group-add=GROUP,...   further groups
+  --init-groups           with a group, also each one that lists the user
+  --keep-groups           also the caller's groups
+  --login-env             set USER, LOGNAME and SHELL as well as HOME
+  --print                 print who it would be, and run nothing
+  -h, -?, --help          print this text
+  -v, --version           print the version
+  --                      end of options
 
 Exit status: 125 if %[1]s itself failed (nothing was run), 126 if the command
 cannot be executed, 127 if it was not found, otherwise the command's own.
 
   %[1]s redis redis-server /etc/redis.conf
-  %[1]s 1000:1000 id
+  %[1]s --cap-drop=ALL --cap-add=NET_BIND_SERVICE www-data nginx -g 'daemon off;'
 `
 
 // version is for builds that have no version control information:
@@ -96,24 +104,24 @@ func stepDown(name string, args []string) error {
 	if err != nil {
 		return err
 	}
-	id, err := resolveFiles(call.spec, before)
+	if call.ifRoot && !call.print && before.uid.effective != 0 {
+		return execute(call.command, os.Environ())
+	}
+	id, err := resolveFiles(call.spec, call.groups, before)
 	if err != nil {
 		return err
 	}
-	if id.difference(before) != nil {
-		if err := id.apply(); err != nil {
-			return err
-		}
+	if call.print {
+		return printIdentity(id, call.privileges)
 	}
-	if id.UID != 0 {
-		if err := clearCapabilities(); err != nil {
-			return err
-		}
-	}
-	if err := id.verify(); err != nil {
+	environment, err := id.environment(os.Environ(), call.loginEnv)
+	if err != nil {
 		return err
 	}
-	return execute(call.command, setHome(os.Environ(), id.Home))
+	if err := id.become(before, call.privileges); err != nil {
+		return err
+	}
+	return execute(call.command, environment)
 }
 
 // programName is what messages begin with: the base name of argv[0], so that a
@@ -127,48 +135,6 @@ func programName(args []string) string {
 		return "stepdown"
 	}
 	return name
-}
-
-// A call is a parsed command line.
-type call struct {
-	help, version bool
-	spec          string   // user[:group]
-	command       []string // the command and its arguments, at least one
-}
-
-// A usageError is a command line that cannot be used.
-type usageError string
-
-func (e usageError) Error() string { return string(e) }
-
-// parseArguments reads a command line, argv[0] included. Options end at the
-// first argument that is none, or at "--"; what stands from there on is the
-// user spec and the command, whatever it begins with.
-func parseArguments(args []string) (call, error) {
-	var c call
-	options := flag.NewFlagSet("", flag.ContinueOnError)
-	options.SetOutput(io.Discard) // main prints the error, once
-	for _, name := range []string{"help", "h", "?"} {
-		options.BoolVar(&c.help, name, false, "")
-	}
-	for _, name := range []string{"version", "v"} {
-		options.BoolVar(&c.version, name, false, "")
-	}
-
-	if err := options.Parse(args[min(1, len(args)):]); err != nil {
-		return call{}, usageError(err.Error())
-	}
-	rest := options.Args()
-	switch {
-	case c.help || c.version:
-	case len(rest) == 0:
-		return call{}, usageError("no user and no command given")
-	case len(rest) == 1:
-		return call{}, usageError(fmt.Sprintf("no command given after the user %s", quote(rest[0])))
-	default:
-		c.spec, c.command = rest[0], rest[1:]
-	}
-	return c, nil
 }
 
 // versionLine is name, version, Go version and platform. The version is the

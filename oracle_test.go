@@ -60,7 +60,7 @@ func TestOracle(t *testing.T) {
 
 	for i, q := range questions {
 		want := answers[i]
-		got, err := resolve(q.Spec, someone, strings.NewReader(q.Passwd), strings.NewReader(q.Group))
+		got, err := resolve(q.Spec, groupOptions{}, someone, strings.NewReader(q.Passwd), strings.NewReader(q.Group))
 		switch {
 		case (err != nil) != (want.Error != ""):
 			t.Errorf("%s: error %v, runc's %q", q.Spec, err, want.Error)

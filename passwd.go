@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,73 +90,93 @@ type passwdEntry struct {
 	shell    string
 }
 
-// line writes the entry for Docker's parser. It trims white space from both
-// ends of a line; the last colon keeps it from trimming home.
+// line writes the entry for Docker's parser; nothing where there is no entry. The
+// parser trims white space from both ends of a line; the last colon keeps it from
+// trimming home.
 func (e passwdEntry) line() string {
+	if e.name == "" {
+		return ""
+	}
 	return fmt.Sprintf("%s:x:%d:%d::%s:\n", e.name, e.uid, e.gid, e.home)
 }
 
-// selectUser returns the first entry that s selects, nil where there is none.
-// A malformed one is an error, not skipped in favour of a later one.
-func selectUser(passwd io.Reader, s selector) (*passwdEntry, error) {
+// selectUser returns the first entry that s selects, one without a name where
+// there is none. A malformed one is an error, not skipped in favour of a later one.
+func selectUser(passwd io.Reader, s selector) (passwdEntry, error) {
 	lines := newLines(passwdPath, passwd)
 	for lines.next() {
 		if !s.selects(lines.field(0), lines.field(2)) {
 			continue
 		}
 		if err := lines.checkName(); err != nil {
-			return nil, err
+			return passwdEntry{}, err
 		}
 		uid, err := lines.checkID(2, "uid")
 		if err != nil {
-			return nil, err
+			return passwdEntry{}, err
 		}
 		gid, err := lines.checkID(3, "gid")
 		if err != nil {
-			return nil, err
+			return passwdEntry{}, err
 		}
 		home := lines.field(5)
 		if len(home) >= unix.PathMax || bytes.IndexByte(home, 0) >= 0 {
-			return nil, lines.malformed(5, "home", fmt.Sprintf("a path of less than %d bytes without NUL", unix.PathMax))
+			return passwdEntry{}, lines.malformed(5, "home", fmt.Sprintf("a path of less than %d bytes without NUL", unix.PathMax))
 		}
-		return &passwdEntry{
+		return passwdEntry{
 			name: string(lines.field(0)),
 			uid:  uid, gid: gid,
 			home:  string(home),
 			shell: string(lines.field(6)),
 		}, nil
 	}
-	return nil, lines.err()
+	return passwdEntry{}, lines.err()
 }
 
-// selectGroup returns the first line that s selects, for Docker's parser; an
-// empty text where there is none, an error where that one is malformed.
-func selectGroup(group io.Reader, s selector) (string, error) {
-	lines := newLines(groupPath, group)
-	for lines.next() {
-		if s.selects(lines.field(0), lines.field(2)) {
-			return lines.groupLine("")
-		}
-	}
-	return "", lines.err()
-}
-
-// selectGroupsOf returns all lines that list member, for Docker's parser; an
-// error where one of them is malformed.
-func selectGroupsOf(group io.Reader, member string) (string, error) {
+// selectGroups returns the lines that concern a spec, for Docker's parser: the
+// first one that each of wanted selects, and all that list member, unless that is
+// empty. A malformed one among them is an error.
+func selectGroups(group io.Reader, wanted []selector, member string) (string, error) {
+	wanted = slices.Clone(wanted)
 	var selected strings.Builder
 	lines := newLines(groupPath, group)
-	for lines.next() {
-		if !lists(lines.field(3), member) {
+	for (member != "" || len(wanted) > 0) && lines.next() {
+		name, id := lines.field(0), lines.field(2)
+		left := slices.DeleteFunc(wanted, func(s selector) bool { return s.selects(name, id) })
+		listed := member != "" && lists(lines.field(3), member)
+		if len(left) == len(wanted) && !listed {
 			continue
 		}
-		line, err := lines.groupLine(member)
+		wanted = left
+		if err := lines.checkName(); err != nil {
+			return "", err
+		}
+		gid, err := lines.checkID(2, "gid")
 		if err != nil {
 			return "", err
 		}
-		selected.WriteString(line)
+		// Of the members, only the one that matters, so that the parser meets
+		// no long line. The last colon keeps it from trimming that one.
+		var members string
+		if listed {
+			members = member
+		}
+		fmt.Fprintf(&selected, "%s:x:%d:%s:\n", name, gid, members)
 	}
 	return selected.String(), lines.err()
+}
+
+// groupNames returns the names of gids, as far as well-formed lines have them.
+func groupNames(group io.Reader, gids []int) (map[int]string, error) {
+	names := make(map[int]string)
+	lines := newLines(groupPath, group)
+	for lines.next() {
+		gid, err := parseID(lines.field(2))
+		if err == nil && slices.Contains(gids, gid) && names[gid] == "" && lines.checkName() == nil {
+			names[gid] = string(lines.field(0))
+		}
+	}
+	return names, lines.err()
 }
 
 // lists tells whether a group's list of members, separated by commas, holds member.
@@ -216,20 +237,6 @@ func (l *lines) field(index int) []byte {
 	}
 	field, _, _ := bytes.Cut(rest, []byte(":"))
 	return field
-}
-
-// groupLine writes the present line of /etc/group with member as its only one,
-// so that the parser behind meets no long line. The last colon keeps it from
-// trimming the member.
-func (l *lines) groupLine(member string) (string, error) {
-	if err := l.checkName(); err != nil {
-		return "", err
-	}
-	gid, err := l.checkID(2, "gid")
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s:x:%d:%s:\n", l.field(0), gid, member), nil
 }
 
 // checkName fails where the first field cannot be a name.

@@ -60,7 +60,7 @@ func TestMalformedPasswd(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.line, func(t *testing.T) {
 			passwd := "root:x:0:0::/root:/bin/sh\n\n" + tt.line + "\napp:x:1000:1000::/app:/bin/sh\n"
-			got, err := resolve(tt.spec, root, strings.NewReader(passwd), strings.NewReader(""))
+			got, err := resolve(tt.spec, groupOptions{}, root, strings.NewReader(passwd), strings.NewReader(""))
 			if err == nil {
 				t.Fatalf("got %+v, want an error", got)
 			}
@@ -104,7 +104,7 @@ func TestMalformedGroup(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.line, func(t *testing.T) {
 			group := "root:x:0:\n\n" + tt.line + "\nvideo:x:44:app\n"
-			got, err := resolve(tt.spec, root, strings.NewReader("app:x:1000:1000::/app:/bin/sh"), strings.NewReader(group))
+			got, err := resolve(tt.spec, groupOptions{}, root, strings.NewReader("app:x:1000:1000::/app:/bin/sh"), strings.NewReader(group))
 			if err == nil {
 				t.Fatalf("got %+v, want an error", got)
 			}
@@ -131,7 +131,7 @@ func TestMalformedElsewhere(t *testing.T) {
 		"0":         {0, 0, []int{0}, "/root", "root2", "/bin/sh"},
 		"5:5":       {5, 5, []int{5}, "/", "", ""},
 	} {
-		got, err := resolve(spec, root, strings.NewReader(passwd), strings.NewReader(group))
+		got, err := resolve(spec, groupOptions{}, root, strings.NewReader(passwd), strings.NewReader(group))
 		if err != nil {
 			t.Errorf("%s: %v", spec, err)
 		} else if !sameIdentity(got, want) {

@@ -1,5 +1,5 @@
-// This file is the identity that a command gets: resolve a spec to it, apply
-// it to the calling thread, and verify with the kernel that the thread has it.
+// This file is the identity that a command gets: resolve a spec to it, become it,
+// and verify with the kernel that the calling thread is it.
 package main
 
 import (
@@ -23,8 +23,15 @@ type Identity struct {
 	Shell    string // the passwd entry's
 }
 
+// groupOptions are what the options say of the supplementary groups.
+type groupOptions struct {
+	add  []string // these as well, by name or id
+	init bool     // also with a group in the spec, those that list the user
+	keep bool     // the caller's as well
+}
+
 // resolveFiles resolves by the files in /etc.
-func resolveFiles(spec string, caller credentials) (Identity, error) {
+func resolveFiles(spec string, options groupOptions, caller credentials) (Identity, error) {
 	passwd, err := openDatabase(passwdPath)
 	if err != nil {
 		return Identity{}, err
@@ -33,7 +40,7 @@ func resolveFiles(spec string, caller credentials) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	return resolve(spec, caller, passwd, group)
+	return resolve(spec, options, caller, passwd, group)
 }
 
 // resolve finds out who user[:group] is, as docker run --user does and by the
@@ -43,17 +50,17 @@ func resolveFiles(spec string, caller credentials) (Identity, error) {
 // Errors: a malformed spec, a name that has no entry, a malformed entry that
 // the spec selects, a failed read, and a spec that would leave root as it is
 // without naming a user.
-func resolve(spec string, caller credentials, passwd, group io.Reader) (Identity, error) {
+func resolve(spec string, options groupOptions, caller credentials, passwd, group io.Reader) (Identity, error) {
 	userPart, groupPart, _ := strings.Cut(spec, ":")
 	if strings.Contains(groupPart, ":") {
 		return Identity{}, fmt.Errorf("the spec %s has more than one colon: want user[:group]", quote(spec))
 	}
-
 	if userPart == "" && caller.uid.real == 0 {
 		return Identity{}, fmt.Errorf("the spec %s names no user, and the caller is root: refusing to stay root (an empty variable?): "+
 			"give a user, or 0 if root is meant", quote(spec))
 	}
 
+	// The user's entry.
 	wantedUser := selector{byID: true, id: caller.uid.real}
 	if userPart != "" {
 		var err error
@@ -66,40 +73,74 @@ func resolve(spec string, caller credentials, passwd, group io.Reader) (Identity
 		return Identity{}, err
 	}
 
-	var id Identity
-	var passwdLine, groupLines string
-	if entry != nil {
-		id.Name, id.Shell, passwdLine = entry.name, entry.shell, entry.line()
+	// The groups' entries: those that are named, and those that list the user.
+	named := options.add
+	if groupPart != "" {
+		named = append([]string{groupPart}, named...)
 	}
-	switch {
-	case groupPart != "":
-		wanted, err := parseSelector("group", groupPart)
+	var wantedGroups []selector
+	for _, name := range named {
+		wanted, err := parseSelector("group", name)
 		if err != nil {
 			return Identity{}, err
 		}
-		if groupLines, err = selectGroup(group, wanted); err != nil {
-			return Identity{}, err
-		}
-	case entry != nil:
-		if groupLines, err = selectGroupsOf(group, entry.name); err != nil {
-			return Identity{}, err
-		}
+		wantedGroups = append(wantedGroups, wanted)
+	}
+	member := ""
+	if groupPart == "" || options.init {
+		member = entry.name
+	}
+	groupLines, err := selectGroups(group, wantedGroups, member)
+	if err != nil {
+		return Identity{}, err
 	}
 
+	// What the parser makes of them.
 	defaults := user.ExecUser{Uid: caller.uid.real, Gid: caller.gid.real, Home: "/"}
-	found, err := user.GetExecUser(spec, &defaults, strings.NewReader(passwdLine), strings.NewReader(groupLines))
+	execUser := func(spec string) (*user.ExecUser, error) {
+		return user.GetExecUser(spec, &defaults, strings.NewReader(entry.line()), strings.NewReader(groupLines))
+	}
+	found, err := execUser(spec)
 	switch {
 	case errors.Is(err, user.ErrNoPasswdEntries):
 		return Identity{}, fmt.Errorf("user %s is not in %s: add it there, or give a uid", quote(userPart), passwdPath)
 	case errors.Is(err, user.ErrNoGroupEntries):
-		return Identity{}, fmt.Errorf("group %s is not in %s: add it there, or give a gid", quote(groupPart), groupPath)
+		return Identity{}, noGroup(groupPart)
 	case err != nil:
 		return Identity{}, fmt.Errorf("resolve %s: %w", quote(spec), err)
 	}
-	id.UID, id.GID, id.Home = found.Uid, found.Gid, found.Home
+
 	// Docker's parser leaves it to the runtime to add the gid: CVE-2022-36109.
-	id.Groups = unique(append([]int{found.Gid}, found.Sgids...))
-	return id, nil
+	groups := append([]int{found.Gid}, found.Sgids...)
+	if options.init && groupPart != "" {
+		member, err := execUser(userPart)
+		if err != nil {
+			return Identity{}, fmt.Errorf("resolve %s: %w", quote(userPart), err)
+		}
+		groups = append(groups, member.Sgids...)
+	}
+	for _, name := range options.add {
+		gids, err := user.GetAdditionalGroups([]string{name}, strings.NewReader(groupLines))
+		if err != nil {
+			return Identity{}, noGroup(name)
+		}
+		groups = append(groups, gids...)
+	}
+	if options.keep {
+		groups = append(groups, caller.groups...)
+	}
+	return Identity{
+		UID: found.Uid, GID: found.Gid,
+		Groups: unique(groups),
+		Home:   found.Home,
+		Name:   entry.name,
+		Shell:  entry.shell,
+	}, nil
+}
+
+// noGroup is the error for a group that has no entry and is no id.
+func noGroup(name string) error {
+	return fmt.Errorf("group %s is not in %s: add it there, or give a gid", quote(name), groupPath)
 }
 
 // unique returns ids in the same order, each once.
@@ -110,6 +151,43 @@ func unique(ids []int) []int {
 		seen[id] = true
 		return again
 	})
+}
+
+// become makes the calling thread, which has the credentials before, id with
+// these privileges, and verifies with the kernel that it is.
+//
+// Where the ids and the groups are already those, they are not set, which would
+// take privileges. Each of the rest has its moment: the bounding set before
+// CAP_SETPCAP is lost with uid 0, the other sets after the uid, because a change
+// of that resets them.
+func (id Identity) become(before credentials, p privileges) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	if err := p.dropBounding(); err != nil {
+		return err
+	}
+	if id.difference(before) != nil {
+		if err := p.keep(); err != nil {
+			return err
+		}
+		if err := id.apply(); err != nil {
+			return err
+		}
+	}
+	if err := p.apply(id.UID); err != nil {
+		return err
+	}
+
+	// No call is trusted to have done what it said.
+	now, err := readCredentials()
+	if err != nil {
+		return err
+	}
+	if err := id.difference(now); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	return p.verify(id.UID)
 }
 
 // apply makes the calling thread id, which takes CAP_SETGID and CAP_SETUID.
@@ -138,22 +216,6 @@ func setAll(call uintptr, id int) error {
 		return errno
 	}
 	return nil
-}
-
-// verify fails unless the calling thread is id, and, except for root, without
-// any capability. It trusts no earlier call to have done what it said.
-func (id Identity) verify() error {
-	now, err := readCredentials()
-	if err != nil {
-		return err
-	}
-	if err := id.difference(now); err != nil {
-		return fmt.Errorf("verify: %w", err)
-	}
-	if id.UID == 0 {
-		return nil
-	}
-	return verifyNoCapabilities()
 }
 
 // credentials are a thread's: credentials(7). The file system ids are not

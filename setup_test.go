@@ -37,7 +37,7 @@ func resolveIn(t testing.TB, corpus, spec string, caller credentials) (Identity,
 		t.Fatal(err)
 	}
 	defer group.Close()
-	return resolve(spec, caller, passwd, group)
+	return resolve(spec, groupOptions{}, caller, passwd, group)
 }
 
 func TestResolve(t *testing.T) {
@@ -205,7 +205,7 @@ func TestResolveReadError(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := resolve("app", root, tt.passwd, tt.group)
+			got, err := resolve("app", groupOptions{}, root, tt.passwd, tt.group)
 			if err == nil {
 				t.Fatalf("got %+v, want an error", got)
 			}
@@ -234,7 +234,7 @@ func TestResolveLongLines(t *testing.T) {
 		"app:other": {1000, 7, []int{7}, "/app", "app", "/bin/sh"},
 		"5:6":       {5, 6, []int{6}, "/", "", ""},
 	} {
-		got, err := resolve(spec, root, strings.NewReader(passwd), strings.NewReader(group))
+		got, err := resolve(spec, groupOptions{}, root, strings.NewReader(passwd), strings.NewReader(group))
 		if err != nil {
 			t.Errorf("%s: %v", spec, err)
 		} else if !sameIdentity(got, want) {
@@ -321,7 +321,7 @@ func FuzzEntry(f *testing.F) {
 // can be, and against Docker's parser by itself on the lines that are well-formed.
 func checkResolve(t *testing.T, passwd, group, spec string) {
 	goodPasswd, goodGroup := wellFormed(passwd, 2, 3), wellFormed(group, 2)
-	got, err := resolve(spec, someone, strings.NewReader(passwd), strings.NewReader(group))
+	got, err := resolve(spec, groupOptions{}, someone, strings.NewReader(passwd), strings.NewReader(group))
 	if err == nil {
 		checkZeroWasGiven(t, got, spec, goodPasswd, goodGroup)
 	}
