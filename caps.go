@@ -85,8 +85,7 @@ func (p privileges) wanted(uid int, held capabilities) capabilities {
 	}
 }
 
-// check fails where the calling thread does not have what is to be added. The
-// bounding set counts too: the kernel makes nothing inheritable that is not in it.
+// check fails where the calling thread does not have what is to be added.
 func (p privileges) check() error {
 	if p.add == 0 {
 		return nil
@@ -95,18 +94,14 @@ func (p privileges) check() error {
 	if err != nil {
 		return err
 	}
-	bounding, err := readBounding()
-	if err != nil {
-		return err
-	}
-	lacking := p.add &^ (held.permitted & bounding)
+	lacking := p.add &^ held.permitted
 	switch uid := os.Geteuid(); {
 	case lacking == 0:
 		return nil
 	case uid != 0:
 		return fmt.Errorf("add %s: uid %d does not hold it: start the container as root", lacking, uid)
 	}
-	return fmt.Errorf("add %s: the container does not have it: give it that (docker run --cap-add %[1]s)", lacking)
+	return fmt.Errorf("add %s: the container does not have it: start it with that (docker run --cap-add)", lacking)
 }
 
 // dropBounding takes what is to be dropped out of the bounding set, which needs
@@ -170,7 +165,7 @@ func (p privileges) apply(uid int) error {
 			}
 			err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(number), 0, 0)
 			if err != nil {
-				return fmt.Errorf("make %s ambient: prctl: %w", capSet(1)<<number, err)
+				return fmt.Errorf("make %s ambient: prctl(PR_CAP_AMBIENT_RAISE): %w (securebits?)", capSet(1)<<number, err)
 			}
 		}
 	}

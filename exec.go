@@ -137,6 +137,8 @@ func explainExec(path string, err error) error {
 		reason = fmt.Sprintf("it is a program, but not one for %s/%s", runtime.GOOS, runtime.GOARCH)
 	case err == unix.ENOEXEC:
 		reason = `it is neither a program nor a script with an interpreter: a shell script begins with the line "#!/bin/sh"`
+	case err == unix.EPERM:
+		reason = "operation not permitted: it has file capabilities that are not in the bounding set, or a security module denies it"
 	case err == unix.EAGAIN:
 		reason = fmt.Sprintf("uid %d has as many processes as its limit allows (RLIMIT_NPROC, ulimit -u)", os.Geteuid())
 	case err == unix.E2BIG:

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -53,34 +54,64 @@ func userns() {
 	must(os.Args[2], err)
 }
 
-// pretend runs a command under a kernel that lies: the named system call does
-// nothing and says that it succeeded.
+// pretend runs a command under a kernel that lies: the named system call, or the
+// named operation of prctl, does nothing and says that it succeeded.
 //
 //	pretend CALL COMMAND [ARGUMENT...]
 func pretend() {
 	runtime.LockOSThread() // a filter holds for the thread that installs it
-	numbers := map[string]uint32{
-		"setgroups": unix.SYS_SETGROUPS,
-		"setresgid": sysSetresgid,
-		"setresuid": sysSetresuid,
-		"capset":    unix.SYS_CAPSET,
+	calls := map[string]struct{ number, operation uint32 }{
+		"setgroups":           {unix.SYS_SETGROUPS, 0},
+		"setresgid":           {sysSetresgid, 0},
+		"setresuid":           {sysSetresuid, 0},
+		"capset":              {unix.SYS_CAPSET, 0},
+		"PR_CAPBSET_DROP":     {unix.SYS_PRCTL, unix.PR_CAPBSET_DROP},
+		"PR_CAP_AMBIENT":      {unix.SYS_PRCTL, unix.PR_CAP_AMBIENT},
+		"PR_SET_KEEPCAPS":     {unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS},
+		"PR_SET_NO_NEW_PRIVS": {unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS},
 	}
-	if runtime.GOARCH == "386" || runtime.GOARCH == "arm" {
-		numbers["setgroups"] = 206 // SYS_SETGROUPS32, which package unix has only there
-	}
-	number, ok := numbers[os.Args[1]]
+	call, ok := calls[os.Args[1]]
 	if !ok {
 		must(os.Args[1], errors.New("not a call that pretend knows"))
 	}
+	if call.number == unix.SYS_SETGROUPS && (runtime.GOARCH == "386" || runtime.GOARCH == "arm") {
+		call.number = 206 // SYS_SETGROUPS32, which package unix has only there
+	}
+	skipOperation := uint8(0)
+	if call.operation == 0 {
+		skipOperation = 2
+	}
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the system call's number
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: number, Jf: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call.number, Jt: skipOperation, Jf: 3},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 16}, // the low half of its first argument
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call.operation, Jf: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO}, // errno 0, which is success
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	must("seccomp", unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0))
 	become(os.Args[2:], os.Environ())
+}
+
+// securebits runs a command with these securebits, a number: capabilities(7).
+//
+//	securebits BITS COMMAND [ARGUMENT...]
+func securebits() {
+	runtime.LockOSThread()
+	bits, err := strconv.ParseUint(os.Args[1], 0, 32)
+	must("bits", err)
+	must("prctl", unix.Prctl(unix.PR_SET_SECUREBITS, uintptr(bits), 0, 0, 0))
+	become(os.Args[2:], os.Environ())
+}
+
+// listen listens on a TCP port of all addresses, and says so.
+//
+//	listen PORT
+func listen() {
+	listener, err := net.Listen("tcp", ":"+os.Args[1])
+	must("listen", err)
+	fmt.Println("listening on", listener.Addr())
 }
 
 // rawenv runs a command with just these variables in its environment, as often

@@ -14,11 +14,13 @@ import (
 // TestMain makes the helpers of helpers_test.go programs that scripts can call.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"sandbox": sandbox,
-		"userns":  userns,
-		"pretend": pretend,
-		"rawenv":  rawenv,
-		"filecap": filecap,
+		"sandbox":    sandbox,
+		"userns":     userns,
+		"pretend":    pretend,
+		"securebits": securebits,
+		"listen":     listen,
+		"rawenv":     rawenv,
+		"filecap":    filecap,
 	})
 }
 
