@@ -2,7 +2,7 @@
 # make demo     build it, and show it as PID 1 of a container-like namespace
 # make test     run the whole test suite; as root nothing of it is skipped
 # make test-docker  run the images in examples/ and more in a Docker engine
-# make lint     go vet, staticcheck, gofumpt, shellcheck
+# make lint     go vet, staticcheck, gofumpt, shellcheck, mandoc
 # make install  DESTDIR= PREFIX=/usr/local LINKS="gosu su-exec" (links only when asked for)
 
 GO      ?= go
@@ -41,9 +41,11 @@ lint:
 	$(GO) run $(STATICCHECK) -tags docker ./...
 	@files=$$($(GO) run $(GOFUMPT) -l .) && test -z "$$files" || { echo "gofumpt would change: $$files"; exit 1; }
 	shellcheck $(SCRIPTS)
+	mandoc -T lint docs/stepdown.1
 
 install: stepdown
 	install -D -m 0755 stepdown $(DESTDIR)$(PREFIX)/bin/stepdown
+	install -D -m 0644 docs/stepdown.1 $(DESTDIR)$(PREFIX)/share/man/man1/stepdown.1
 	for link in $(LINKS); do ln -sf stepdown $(DESTDIR)$(PREFIX)/bin/$$link; done
 
 clean:
