@@ -25,7 +25,8 @@ func TestEnvironment(t *testing.T) {
 			[]string{"A=b", "HOME=/app", "USER=app", "LOGNAME=app", "SHELL=/bin/bash"},
 		},
 		{
-			Identity{UID: 1000, Home: "", Name: "four"}, true,
+			Identity{UID: 1000, Home: "", Name: "four"},
+			true,
 			nil,
 			[]string{"HOME=", "USER=four", "LOGNAME=four", "SHELL=/bin/sh"},
 		},
