@@ -70,18 +70,17 @@ type capabilities struct {
 }
 
 // wanted is what a thread of this uid that holds these is to hold: add alone, or
-// for root, to whom an exec gives all that is in the bounding and the
-// inheritable set, what it has with and without the options' capabilities.
+// for root what it has, with and without the options' capabilities. An exec by
+// root makes the permitted set anew, of the bounding and the inheritable one.
 func (p privileges) wanted(uid int, held capabilities) capabilities {
 	if uid != 0 {
 		return capabilities{p.add, p.add, p.add, p.add}
 	}
-	drop := p.dropped()
 	return capabilities{
-		permitted:   held.permitted&^drop | p.add,
-		effective:   held.effective&^drop | p.add,
-		inheritable: held.inheritable&^drop | p.add,
-		ambient:     held.ambient&^drop | p.add,
+		permitted:   held.permitted,
+		effective:   held.effective,
+		inheritable: held.inheritable&^p.dropped() | p.add,
+		ambient:     held.ambient&^p.dropped() | p.add,
 	}
 }
 

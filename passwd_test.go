@@ -58,7 +58,7 @@ func TestMalformedPasswd(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		t.Run(tt.line, func(t *testing.T) {
+		t.Run(tt.line[:min(len(tt.line), 30)], func(t *testing.T) {
 			passwd := "root:x:0:0::/root:/bin/sh\n\n" + tt.line + "\napp:x:1000:1000::/app:/bin/sh\n"
 			got, err := resolve(tt.spec, groupOptions{}, root, strings.NewReader(passwd), strings.NewReader(""))
 			if err == nil {
@@ -102,7 +102,7 @@ func TestMalformedGroup(t *testing.T) {
 		{"+:::app", "app", `field 1 (name) is "+"` + wantName},
 	}
 	for _, tt := range tests {
-		t.Run(tt.line, func(t *testing.T) {
+		t.Run(tt.line[:min(len(tt.line), 30)], func(t *testing.T) {
 			group := "root:x:0:\n\n" + tt.line + "\nvideo:x:44:app\n"
 			got, err := resolve(tt.spec, groupOptions{}, root, strings.NewReader("app:x:1000:1000::/app:/bin/sh"), strings.NewReader(group))
 			if err == nil {
