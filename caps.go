@@ -227,7 +227,11 @@ func readCapabilities() (capabilities, error) {
 		return capabilities{}, fmt.Errorf("read capabilities: capget: %w", err)
 	}
 	ambient, err := readByNumber("ambient", func(number uintptr) (int, error) {
-		return unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, number, 0, 0)
+		isSet, err := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, number, 0, 0)
+		if err == unix.EINVAL && number == 0 {
+			return 0, nil // a kernel before 4.3, which has no ambient set
+		}
+		return isSet, err
 	})
 	if err != nil {
 		return capabilities{}, err
@@ -247,13 +251,14 @@ func readBounding() (capSet, error) {
 	})
 }
 
-// readByNumber reads a set of which the kernel tells one capability at a time.
+// readByNumber reads a set of which the kernel tells one capability at a time, up
+// to the last one that it knows. It knows number 0.
 func readByNumber(name string, ask func(number uintptr) (int, error)) (capSet, error) {
 	var set capSet
 	for number := range 64 {
 		isSet, err := ask(uintptr(number))
-		if err == unix.EINVAL {
-			break // past the last capability of this kernel; at 0, one before 4.3 without ambient ones
+		if err == unix.EINVAL && number > 0 {
+			break
 		}
 		if err != nil {
 			return 0, fmt.Errorf("read the %s capabilities: prctl: %w", name, err)

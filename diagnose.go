@@ -22,7 +22,10 @@ func explain(call string, ids []int, err error) error {
 	if call == "setresuid" {
 		kind, capability, bit = "uid", "SETUID", unix.CAP_SETUID
 	}
-	attempt := fmt.Sprintf("%s %s", call, strings.Trim(fmt.Sprint(ids), "[]"))
+	attempt := call + " " + strings.Trim(fmt.Sprint(ids[:min(len(ids), 10)]), "[]")
+	if len(ids) > 10 {
+		attempt += fmt.Sprintf(" and %d more", len(ids)-10)
+	}
 	switch {
 	case len(ids) > maxGroups:
 		return fmt.Errorf("%s: %d groups are more than the kernel takes, %d", call, len(ids), maxGroups)
@@ -51,7 +54,7 @@ func explainEPERM(name string, number int, otherwise string) error {
 	held, err := readCapabilities()
 	switch uid := os.Geteuid(); {
 	case err != nil || held.effective.has(number):
-		return fmt.Errorf("not permitted although CAP_%s is held: a seccomp filter or a security module denies it", name)
+		return fmt.Errorf("not permitted although CAP_%s is held: a seccomp filter, a security module or the user namespace denies it", name)
 	case uid != 0:
 		return fmt.Errorf("the container lacks CAP_%s because it was started as uid %d: start it as root%s", name, uid, otherwise)
 	}

@@ -55,16 +55,23 @@ func userns() {
 }
 
 // pretend runs a command under a kernel that lies: the named system call, or the
-// named operation of prctl, does nothing and says that it succeeded.
+// named operation of prctl, does nothing and says that it succeeded, or that it
+// failed with an error.
 //
-//	pretend CALL COMMAND [ARGUMENT...]
+//	pretend [EINVAL] CALL COMMAND [ARGUMENT...]
 func pretend() {
 	runtime.LockOSThread() // a filter holds for the thread that installs it
+	errno := uint32(0)
+	if os.Args[1] == "EINVAL" {
+		errno = uint32(unix.EINVAL)
+		os.Args = os.Args[1:]
+	}
 	calls := map[string]struct{ number, operation uint32 }{
 		"setgroups":           {unix.SYS_SETGROUPS, 0},
 		"setresgid":           {sysSetresgid, 0},
 		"setresuid":           {sysSetresuid, 0},
 		"capset":              {unix.SYS_CAPSET, 0},
+		"PR_CAPBSET_READ":     {unix.SYS_PRCTL, unix.PR_CAPBSET_READ},
 		"PR_CAPBSET_DROP":     {unix.SYS_PRCTL, unix.PR_CAPBSET_DROP},
 		"PR_CAP_AMBIENT":      {unix.SYS_PRCTL, unix.PR_CAP_AMBIENT},
 		"PR_SET_KEEPCAPS":     {unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS},
@@ -86,7 +93,7 @@ func pretend() {
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call.number, Jt: skipOperation, Jf: 3},
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 16}, // the low half of its first argument
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call.operation, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO}, // errno 0, which is success
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | errno}, // 0 is success
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}

@@ -37,7 +37,7 @@ Options stand before the user; everything after it goes to the command.
 
   --if-root               switch only as root; run the command as it is otherwise
   --no-new-privs          no setuid program or file capability raises it again
-  --cap-drop=CAP,... ALL  it has none of these, and cannot get them
+  --cap-drop=CAP,...|ALL  it has none of these, and cannot get them
   --cap-add=CAP,...       it has these, as the user that it is
   --group-add=GROUP,...   further groups
   --init-groups           with a group, also each one that lists the user
@@ -68,7 +68,7 @@ func main() {
 	name := programName(os.Args)
 	err := stepDown(name, os.Args)
 	if err == nil {
-		return // --help or --version: a command that was run does not come back
+		return // --help, --version or --print: a command that is run does not come back
 	}
 	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 
@@ -83,8 +83,8 @@ func main() {
 	os.Exit(exitFailed)
 }
 
-// stepDown does everything. It returns nil only for --help and --version;
-// otherwise it does not return at all, or returns why nothing was run.
+// stepDown does everything. It returns nil where there was only something to
+// print; otherwise it does not return at all, or returns why nothing was run.
 func stepDown(name string, args []string) error {
 	if err := refuseElevated(); err != nil {
 		return err

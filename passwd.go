@@ -166,13 +166,17 @@ func selectGroups(group io.Reader, wanted []selector, member string) (string, er
 	return selected.String(), lines.err()
 }
 
-// groupNames returns the names of gids, as far as well-formed lines have them.
+// groupNames returns the names of gids: the first that a well-formed line has, and
+// empty where none has one.
 func groupNames(group io.Reader, gids []int) (map[int]string, error) {
-	names := make(map[int]string)
+	names := make(map[int]string, len(gids))
+	for _, gid := range gids {
+		names[gid] = ""
+	}
 	lines := newLines(groupPath, group)
 	for lines.next() {
 		gid, err := parseID(lines.field(2))
-		if err == nil && slices.Contains(gids, gid) && names[gid] == "" && lines.checkName() == nil {
+		if name, wanted := names[gid]; err == nil && wanted && name == "" && lines.checkName() == nil {
 			names[gid] = string(lines.field(0))
 		}
 	}

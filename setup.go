@@ -113,11 +113,11 @@ func resolve(spec string, options groupOptions, caller credentials, passwd, grou
 	// Docker's parser leaves it to the runtime to add the gid: CVE-2022-36109.
 	groups := append([]int{found.Gid}, found.Sgids...)
 	if options.init && groupPart != "" {
-		member, err := execUser(userPart)
+		withoutGroup, err := execUser(userPart)
 		if err != nil {
 			return Identity{}, fmt.Errorf("resolve %s: %w", quote(userPart), err)
 		}
-		groups = append(groups, member.Sgids...)
+		groups = append(groups, withoutGroup.Sgids...)
 	}
 	for _, name := range options.add {
 		gids, err := user.GetAdditionalGroups([]string{name}, strings.NewReader(groupLines))
