@@ -183,19 +183,8 @@ func (p privileges) verify(uid int) error {
 	if err != nil {
 		return err
 	}
-	want := p.wanted(uid, held)
-	for _, set := range []struct {
-		name       string
-		held, want capSet
-	}{
-		{"permitted", held.permitted, want.permitted},
-		{"effective", held.effective, want.effective},
-		{"inheritable", held.inheritable, want.inheritable},
-		{"ambient", held.ambient, want.ambient},
-	} {
-		if set.held != set.want {
-			return fmt.Errorf("verify: the %s capabilities are %s, want %s", set.name, set.held, set.want)
-		}
+	if err := p.wanted(uid, held).difference(held); err != nil {
+		return fmt.Errorf("verify: %w", err)
 	}
 	if p.dropped() != 0 {
 		bounding, err := readBounding()
@@ -213,6 +202,24 @@ func (p privileges) verify(uid int) error {
 		}
 		if is != 1 {
 			return fmt.Errorf("verify: no_new_privs is %d, want 1", is)
+		}
+	}
+	return nil
+}
+
+// difference says in what held is not c, and is nil where it is.
+func (c capabilities) difference(held capabilities) error {
+	for _, set := range []struct {
+		name       string
+		held, want capSet
+	}{
+		{"permitted", held.permitted, c.permitted},
+		{"effective", held.effective, c.effective},
+		{"inheritable", held.inheritable, c.inheritable},
+		{"ambient", held.ambient, c.ambient},
+	} {
+		if set.held != set.want {
+			return fmt.Errorf("the %s capabilities are %s, want %s", set.name, set.held, set.want)
 		}
 	}
 	return nil

@@ -58,12 +58,11 @@ func userns() {
 // named operation of prctl, does nothing and says that it succeeded, or that it
 // failed with an error.
 //
-//	pretend [EINVAL] CALL COMMAND [ARGUMENT...]
+//	pretend [EINVAL|EPERM] CALL COMMAND [ARGUMENT...]
 func pretend() {
 	runtime.LockOSThread() // a filter holds for the thread that installs it
-	errno := uint32(0)
-	if os.Args[1] == "EINVAL" {
-		errno = uint32(unix.EINVAL)
+	errno, fails := map[string]unix.Errno{"EINVAL": unix.EINVAL, "EPERM": unix.EPERM}[os.Args[1]]
+	if fails {
 		os.Args = os.Args[1:]
 	}
 	calls := map[string]struct{ number, operation uint32 }{
@@ -93,7 +92,7 @@ func pretend() {
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call.number, Jt: skipOperation, Jf: 3},
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 16}, // the low half of its first argument
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call.operation, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | errno}, // 0 is success
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)}, // 0 is success
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
