@@ -216,6 +216,25 @@ func TestResolveReadError(t *testing.T) {
 	}
 }
 
+// The files are read no further than to what is needed of them, and not at all
+// where nothing is.
+func TestResolveReadsNoFurther(t *testing.T) {
+	upTo := func(text string) io.Reader {
+		return io.MultiReader(strings.NewReader(text), iotest.ErrReader(errors.New("read on")))
+	}
+	for spec, files := range map[string]struct{ passwd, group string }{
+		"app:video": {"app:x:1000:1000\n", "video:x:44:\n"},
+		"1000:44":   {"app:x:1000:1000\n", "video:x:44:\n"},
+	} {
+		if _, err := resolve(spec, groupOptions{}, root, upTo(files.passwd), upTo(files.group)); err != nil {
+			t.Errorf("%s: %v", spec, err)
+		}
+	}
+	if _, err := resolve("4711", groupOptions{}, root, strings.NewReader(""), upTo("")); err != nil {
+		t.Errorf("4711: %v", err)
+	}
+}
+
 // Neither the number of lines nor their length is a limit, in lines that the
 // spec concerns and in others.
 func TestResolveLongLines(t *testing.T) {
