@@ -85,3 +85,26 @@ func removeFromDocker(tag string) error {
 	}
 	return nil
 }
+
+// buildImage builds an image from files, by name, among them a Dockerfile; beside
+// them lies the program under test. It returns the name of the image, which is
+// removed after the test, as are containers whose names begin with it.
+func buildImage(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := installed(t)
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	image := "stepdown-test-" + strings.ToLower(filepath.Base(filepath.Dir(dir)))
+	t.Cleanup(func() {
+		if err := removeFromDocker(image); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := docker("build", "--quiet", "--force-rm", "--tag", image, dir); err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
