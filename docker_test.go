@@ -97,7 +97,7 @@ func buildImage(t *testing.T, files map[string]string) string {
 			t.Fatal(err)
 		}
 	}
-	image := "stepdown-test-" + strings.ToLower(filepath.Base(filepath.Dir(dir)))
+	image := "stepdown-test-" + strings.ToLower(filepath.Base(filepath.Dir(dir))+"-"+filepath.Base(dir))
 	t.Cleanup(func() {
 		if err := removeFromDocker(image); err != nil {
 			t.Error(err)
