@@ -8,6 +8,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -48,9 +49,13 @@ func TestDockerExecTerminal(t *testing.T) {
 // terminal echoes what is typed.
 func useShell(t *testing.T, pid string, args ...string) {
 	terminal, keyboard := openTerminal(t)
-	if err := keyboard.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
-		t.Fatal(err)
+	patience := func(d time.Duration) {
+		t.Helper()
+		if err := keyboard.SetDeadline(time.Now().Add(d)); err != nil {
+			t.Fatal(err)
+		}
 	}
+	patience(2 * time.Minute)
 	cmd := exec.Command("docker", args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -89,13 +94,27 @@ func useShell(t *testing.T, pid string, args ...string) {
 	}
 
 	// The size of the window: docker sets the first one when the command already
-	// runs, and from then on passes on each change.
+	// runs, begins to watch for changes, and passes on each from then on. One that
+	// comes too early is lost, so there are as many as it takes.
 	enter(`until test "$(stty size)" = "24 80"; do sleep 0.1; done; echo siz''ed` + "\n")
 	readUntil(t, screen, "sized\r")
-	enter(`sh -c 'trap "stty size" WINCH; echo watch''ing; while :; do read -r line; done'` + "\n")
+	enter(`sh -c 'trap "stty size" WINCH; echo watch''ing; while :; do sleep 0.1; done'` + "\n")
 	readUntil(t, screen, "watching\r")
-	resize(t, keyboard, 50, 132)
-	readUntil(t, screen, "50 132\r")
+	var seen strings.Builder
+	for end := time.Now().Add(time.Minute); !strings.Contains(seen.String(), "50 132\r"); {
+		if time.Now().After(end) {
+			t.Fatalf("the change of the window's size did not arrive: %q", &seen)
+		}
+		resize(t, keyboard, 50, 131)
+		resize(t, keyboard, 50, 132)
+		patience(2 * time.Second)
+		line, err := screen.ReadString('\n')
+		seen.WriteString(line)
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("%v after %q", err, &seen)
+		}
+	}
+	patience(2 * time.Minute)
 
 	// Ctrl-C ends the command at work, and not the shell.
 	enter(controlC)
