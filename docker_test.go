@@ -5,8 +5,12 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -14,7 +18,8 @@ import (
 
 // TestDocker runs the scripts in testdata/docker. In them, REPO is the top of
 // the source tree, BIN a directory with the program under test, and TAG a name
-// that no other script gives to its images and containers.
+// that no other script gives to its images and containers. Those whose names begin
+// with it are removed afterwards.
 func TestDocker(t *testing.T) {
 	repo, err := os.Getwd()
 	if err != nil {
@@ -33,9 +38,73 @@ func TestDocker(t *testing.T) {
 			env.Setenv("DOCKER_HOST", os.Getenv("DOCKER_HOST"))
 			env.Setenv("REPO", repo)
 			env.Setenv("BIN", bin)
-			env.Setenv("TAG", "stepdown-test-"+filepath.Base(env.WorkDir))
+			tag := "stepdown-test-" + strings.TrimPrefix(filepath.Base(env.WorkDir), "script-") + "-" + strconv.Itoa(os.Getpid())
+			env.Setenv("TAG", tag)
+			env.Defer(func() {
+				if err := removeFromDocker(tag); err != nil {
+					t.Error(err)
+				}
+			})
 			return os.Chmod(env.WorkDir, 0o755)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})
+}
+
+// docker runs the docker client and returns what it writes to standard output.
+func docker(args ...string) (string, error) {
+	cmd := exec.Command("docker", args...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("docker %s: %w\n%s%s", strings.Join(args, " "), err, out, &stderr)
+	}
+	return string(out), nil
+}
+
+// removeFromDocker removes the containers and images whose names begin with tag.
+func removeFromDocker(tag string) error {
+	containers, err := docker("ps", "--all", "--quiet", "--filter", "name=^/"+tag)
+	if err != nil {
+		return err
+	}
+	if ids := strings.Fields(containers); len(ids) > 0 {
+		if _, err := docker(append([]string{"rm", "--force"}, ids...)...); err != nil {
+			return err
+		}
+	}
+	images, err := docker("images", "--format", "{{.Repository}}", "--filter", "reference="+tag+"*")
+	if err != nil {
+		return err
+	}
+	if names := strings.Fields(images); len(names) > 0 {
+		if _, err := docker(append([]string{"rmi", "--force"}, names...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildImage builds an image from files, by name, among them a Dockerfile; beside
+// them lies the program under test. It returns the name of the image, which is
+// removed after the test, as are containers whose names begin with it.
+func buildImage(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := installed(t)
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	image := "stepdown-test-" + strings.ToLower(filepath.Base(filepath.Dir(dir))+"-"+filepath.Base(dir))
+	t.Cleanup(func() {
+		if err := removeFromDocker(image); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := docker("build", "--quiet", "--force-rm", "--tag", image, dir); err != nil {
+		t.Fatal(err)
+	}
+	return image
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -19,15 +20,72 @@ import (
 // does. Like stepdown, most end by becoming the command in their arguments.
 
 // sandbox runs a command in a mount namespace of its own, in which the directory
-// etc of the script's work directory is /etc.
+// etc of the script's work directory is /etc. On a machine that gives no such
+// namespace but may be thrown away, it replaces the machine's own files.
 //
 //	sandbox COMMAND [ARGUMENT...]
 func sandbox() {
 	runtime.LockOSThread() // a mount from another thread would be one for the whole machine
-	must("unshare", unix.Unshare(unix.CLONE_NEWNS))
+	err := unix.Unshare(unix.CLONE_NEWNS)
+	if err == unix.EPERM && throwaway() {
+		os.Exit(replaceFiles(os.Getenv("WORK")+"/etc", os.Args[1:]))
+	}
+	must("unshare", err)
 	must("make / private", unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 	must("bind etc", unix.Mount(os.Getenv("WORK")+"/etc", "/etc", "", unix.MS_BIND, ""))
 	become(os.Args[1:], os.Environ())
+}
+
+// throwaway tells whether whoever runs the tests has said that this machine's
+// own /etc/passwd and /etc/group may be replaced, as Dockerfile.test does: the
+// machine is a container that ends with the tests.
+func throwaway() bool { return os.Getenv("STEPDOWN_TEST_THROWAWAY") == "1" }
+
+// replaceFiles runs a command while links to the files in etc stand in the place
+// of the machine's /etc/passwd and /etc/group, and returns its status, which is
+// 128+N where signal N ended it. One command at a time: a lock on /etc sees to it.
+func replaceFiles(etc string, command []string) int {
+	lock, err := unix.Open("/etc", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	must("open /etc", err)
+	must("lock /etc", unix.Flock(lock, unix.LOCK_EX))
+
+	for _, name := range []string{"passwd", "group"} {
+		path, aside := "/etc/"+name, "/etc/"+name+".stepdown-test"
+		err := os.Rename(path, aside)
+		hadOne := err == nil
+		if !errors.Is(err, fs.ErrNotExist) {
+			must("move aside", err)
+		}
+		// Whatever stands there, a link that leads nowhere included: what is
+		// missing in etc is to be missing in /etc.
+		if _, err := os.Lstat(etc + "/" + name); err == nil {
+			must("link", os.Symlink(etc+"/"+name, path))
+		}
+		defer func() {
+			if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+				must("remove the link", err)
+			}
+			if hadOne {
+				must("put back", os.Rename(aside, path))
+			}
+		}()
+	}
+
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	err = cmd.Run()
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) {
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", os.Args[0], err)
+			return 99
+		}
+		return 0
+	}
+	if status := ended.Sys().(syscall.WaitStatus); status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return ended.ExitCode()
 }
 
 // userns runs a command in a user namespace that maps the ids from 0 to COUNT-1
@@ -96,7 +154,15 @@ func pretend() {
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	must("seccomp", unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0))
+	install := func() error {
+		return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
+	}
+	err := install()
+	if err == unix.EACCES { // without CAP_SYS_ADMIN, as in a container, it takes no_new_privs
+		must("no_new_privs", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		err = install()
+	}
+	must("seccomp", err)
 	become(os.Args[2:], os.Environ())
 }
 

@@ -22,6 +22,7 @@ import (
 func asPID1(t *testing.T, command ...string) *exec.Cmd {
 	t.Helper()
 	needRoot(t)
+	needNamespaces(t)
 	work := publicDir(t)
 	if err := os.Mkdir(filepath.Join(work, "etc"), 0o755); err != nil {
 		t.Fatal(err)

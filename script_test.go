@@ -2,13 +2,16 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 )
 
 // TestMain makes the helpers of helpers_test.go programs that scripts can call.
@@ -38,7 +41,14 @@ func TestScript(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", bin+":"+helpers+":/usr/sbin:/usr/bin:/sbin:/bin")
 			env.Setenv("BIN", bin)
+			env.Setenv("STEPDOWN_TEST_THROWAWAY", os.Getenv("STEPDOWN_TEST_THROWAWAY"))
 			return os.Chmod(env.WorkDir, 0o755)
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "namespaces" {
+				return false, fmt.Errorf("no condition %q", name)
+			}
+			return hasNamespaces(t), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})
@@ -71,6 +81,32 @@ func needRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: ids, mounts and namespaces are changed")
 	}
+}
+
+// needNamespaces skips a test that is nothing without a namespace of its own,
+// where hasNamespaces says that there is none.
+func needNamespaces(t *testing.T) {
+	t.Helper()
+	if !hasNamespaces(t) {
+		t.Skip("needs CAP_SYS_ADMIN: makes namespaces, which this container is not allowed")
+	}
+}
+
+// hasNamespaces tells whether the kernel lets this process make namespaces. It
+// looks only where a machine is thrown away after the tests: anywhere else there
+// have to be some, and a test that gets none fails instead of being skipped.
+func hasNamespaces(t *testing.T) bool {
+	t.Helper()
+	if !throwaway() {
+		return true
+	}
+	probe := exec.Command("true")
+	probe.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	err := probe.Run()
+	if err != nil && !errors.Is(err, unix.EPERM) {
+		t.Fatal(err)
+	}
+	return err == nil
 }
 
 // installed returns a directory that every user may search, with the program

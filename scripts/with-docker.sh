@@ -21,7 +21,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	exit 1
 fi
 export DEBIAN_FRONTEND=noninteractive
-apt-get install -y -q --no-install-recommends docker.io mmdebstrap >/dev/null
+apt-get install -y -q --no-install-recommends ca-certificates docker.io mmdebstrap >/dev/null
 
 work=$(mktemp -d /tmp/stepdown-docker.XXXXXX)
 engine=
@@ -68,9 +68,13 @@ rm "$work/debian.tar"
 
 mkdir "$work/golang"
 cp -r "$(go env GOROOT)" "$work/golang/go"
+# Where this machine reaches the module proxy by way of an authority of its own,
+# so do containers, which have its network.
+cp /etc/ssl/certs/ca-certificates.crt "$work/golang/"
 cat >"$work/golang/Dockerfile" <<'END'
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates git make procps && rm -rf /var/lib/apt/lists/*
+COPY ca-certificates.crt /etc/ssl/certs/
 COPY go /usr/local/go
 ENV PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin GOTOOLCHAIN=local
 END
