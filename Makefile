@@ -17,7 +17,7 @@ LDFLAGS := -w $(if $(VERSION),-X main.version=$(VERSION))
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
-SCRIPTS     := .ci/run $(wildcard scripts/*.sh)
+SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
 
 .PHONY: all stepdown demo test test-docker lint install clean
 

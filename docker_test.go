@@ -5,7 +5,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,9 +19,10 @@ import (
 )
 
 // TestDocker runs the scripts in testdata/docker. In them, REPO is the top of
-// the source tree, BIN a directory with the program under test, and TAG a name
-// that no other script gives to its images and containers. Those whose names begin
-// with it are removed afterwards.
+// the source tree, BIN a directory with the program under test, STEPDOWN_IMAGE
+// the image of the top-level Dockerfile, and TAG a name that no other script
+// gives to its images, containers and volumes. Those whose names begin with it are
+// removed afterwards.
 func TestDocker(t *testing.T) {
 	repo, err := os.Getwd()
 	if err != nil {
@@ -27,6 +30,9 @@ func TestDocker(t *testing.T) {
 	}
 	bin := installed(t)
 	helpers := helpersDir(t)
+	image := stepdownImage(t, repo)
+	cmds := maps.Clone(exampleCmds)
+	cmds["exits"] = exits
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "docker"),
 		WorkdirRoot:         publicDir(t),
@@ -39,15 +45,16 @@ func TestDocker(t *testing.T) {
 			env.Setenv("REPO", repo)
 			env.Setenv("BIN", bin)
 			tag := "stepdown-test-" + strings.TrimPrefix(filepath.Base(env.WorkDir), "script-") + "-" + strconv.Itoa(os.Getpid())
+			env.Setenv("STEPDOWN_IMAGE", image)
 			env.Setenv("TAG", tag)
 			env.Defer(func() {
-				if err := removeFromDocker(tag); err != nil {
+				if err := errors.Join(removeFromDocker(tag), removeVolumes(tag)); err != nil {
 					t.Error(err)
 				}
 			})
 			return os.Chmod(env.WorkDir, 0o755)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: cmds,
 	})
 }
 

@@ -21,7 +21,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	exit 1
 fi
 export DEBIAN_FRONTEND=noninteractive
-apt-get install -y -q --no-install-recommends ca-certificates docker.io mmdebstrap >/dev/null
+apt-get install -y -q --no-install-recommends ca-certificates docker.io gpg gpg-agent mmdebstrap >/dev/null
 
 work=$(mktemp -d /tmp/stepdown-docker.XXXXXX)
 engine=

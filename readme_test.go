@@ -1,0 +1,51 @@
+// This file holds the README to the files that it quotes.
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// readmeBlock is a fenced block, with the line before it.
+var readmeBlock = regexp.MustCompile("(?m)^(.*)\n```[a-z]*\n((?s:.*?))^```$")
+
+// readmeSource is the comment that says where a block is from.
+var readmeSource = regexp.MustCompile(`^<!-- from (examples/[^ ]+) -->$`)
+
+// TestReadmeQuotesExamples requires each block in the section "In your image" to
+// be, line by line, a part of the file that it names. Those files are run by
+// TestDocker.
+func TestReadmeQuotesExamples(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(readme), "\n## In your image\n")
+	if !found {
+		t.Fatal("README.md has no section: In your image")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+
+	blocks := readmeBlock.FindAllStringSubmatch(section, -1)
+	if fences := strings.Count(section, "\n```"); len(blocks) == 0 || fences != 2*len(blocks) {
+		t.Fatalf("%d blocks found, and %d lines that begin or end one", len(blocks), fences)
+	}
+	for _, block := range blocks {
+		before, quoted := block[1], block[2]
+		source := readmeSource.FindStringSubmatch(before)
+		if source == nil {
+			t.Errorf("the line before a block is %q, want <!-- from examples/... -->, before\n%s", before, quoted)
+			continue
+		}
+		file, err := os.ReadFile(source[1])
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if quoted == "" || !strings.Contains("\n"+string(file), "\n"+quoted) {
+			t.Errorf("this is no part of %s:\n%s", source[1], quoted)
+		}
+	}
+}
