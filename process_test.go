@@ -141,13 +141,17 @@ func TestTerminal(t *testing.T) {
 		}
 	}
 
-	if _, err := keyboard.Write([]byte{3}); err != nil { // Ctrl-C
-		t.Fatal(err)
-	}
-	readUntil(t, screen, "got INT")
-
-	resize(t, keyboard, 50, 132)
-	readUntil(t, screen, "got WINCH 50 132")
+	// A shell hears of a signal that comes just before it begins to read only
+	// afterwards, so each is sent until it was heard.
+	untilRead(t, screen, "got INT", func() {
+		if _, err := keyboard.Write([]byte{3}); err != nil { // Ctrl-C
+			t.Error(err)
+		}
+	})
+	untilRead(t, screen, "got WINCH 50 132", func() {
+		resize(t, keyboard, 50, 131)
+		resize(t, keyboard, 50, 132)
+	})
 
 	if _, err := keyboard.WriteString("typed\n\n\n"); err != nil {
 		t.Fatal(err)
@@ -156,6 +160,25 @@ func TestTerminal(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
+}
+
+// untilRead does something every second until text is on the screen.
+func untilRead(t *testing.T, screen *bufio.Reader, text string, do func()) {
+	t.Helper()
+	do()
+	read := make(chan struct{})
+	defer close(read)
+	go func() {
+		for {
+			select {
+			case <-read:
+				return
+			case <-time.After(time.Second):
+				do()
+			}
+		}
+	}()
+	readUntil(t, screen, text)
 }
 
 // openTerminal returns both ends of a new pseudo-terminal of 24 lines of 80

@@ -106,6 +106,10 @@ func resolve(spec string, options groupOptions, caller credentials, passwd, grou
 		return Identity{}, fmt.Errorf("user %s is not in %s: add it there, or give a uid", quote(userPart), passwdPath)
 	case errors.Is(err, user.ErrNoGroupEntries):
 		return Identity{}, noGroup(groupPart)
+	case errors.Is(err, user.ErrRange):
+		// It says so before it comes to the letter that makes it a name, on 32
+		// bits sooner than on 64.
+		return Identity{}, fmt.Errorf("the spec %s has a name that begins with a number out of range: give its id", quote(spec))
 	case err != nil:
 		return Identity{}, fmt.Errorf("resolve %s: %w", quote(spec), err)
 	}
