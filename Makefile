@@ -1,6 +1,7 @@
 # make          build ./stepdown, static
 # make demo     build it, and show it as PID 1 of a container-like namespace
 # make test     run the whole test suite; as root nothing of it is skipped
+# make test-faults  let each system call fail in each way, and see it end well
 # make test-docker  run the images in examples/ and more in a Docker engine
 # make lint     go vet, staticcheck, gofumpt, shellcheck, mandoc
 # make install  DESTDIR= PREFIX=/usr/local LINKS="gosu su-exec" (links only when asked for)
@@ -19,7 +20,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
 
-.PHONY: all stepdown demo test test-docker lint install clean
+.PHONY: all stepdown demo test test-docker test-faults lint install clean
 
 all: stepdown
 
@@ -36,9 +37,13 @@ test-docker: stepdown
 	scripts/with-docker.sh env STEPDOWN=$(CURDIR)/stepdown \
 		$(GO) test -count=1 -tags docker -run TestDocker -timeout 25m $(TESTFLAGS) .
 
+test-faults: stepdown
+	command -v strace >/dev/null || apt-get install -y -q --no-install-recommends strace >/dev/null
+	STEPDOWN=$(CURDIR)/stepdown $(GO) test -count=1 -tags faults -run TestFaults -timeout 25m $(TESTFLAGS) .
+
 lint:
-	$(GO) vet -tags docker ./...
-	$(GO) run $(STATICCHECK) -tags docker ./...
+	$(GO) vet -tags docker,faults ./...
+	$(GO) run $(STATICCHECK) -tags docker,faults ./...
 	@files=$$($(GO) run $(GOFUMPT) -l .) && test -z "$$files" || { echo "gofumpt would change: $$files"; exit 1; }
 	shellcheck $(SCRIPTS)
 	mandoc -T lint docs/stepdown.1
