@@ -4,15 +4,16 @@
 #
 #	scripts/with-docker.sh COMMAND [ARGUMENT...]
 #
-# Where an engine runs already, that one is used, and it pulls the images. Where
-# none does, on a Debian machine and as root, an engine is installed, started,
-# and given images made from Debian's packages and this machine's Go, with no
-# registry; it is stopped and all of it removed again afterwards.
+# Where an engine runs already, that one is used, and it pulls the images that it
+# lacks. Where none does, on a Debian machine and as root, one is installed,
+# started, and given images made from Debian's packages and this machine's Go, with
+# no registry; it is stopped and all of it removed again afterwards.
 set -eu
 
 if docker info >/dev/null 2>&1; then
-	docker pull -q debian:bookworm-slim
-	docker pull -q golang:1.26-bookworm
+	for image in debian:bookworm-slim golang:1.26-bookworm; do
+		docker image inspect "$image" >/dev/null 2>&1 || docker pull -q "$image"
+	done
 	exec "$@"
 fi
 
