@@ -15,21 +15,11 @@ import (
 // that. su-exec is in no Debian.
 func TestConversions(t *testing.T) {
 	needRoot(t)
-	work := publicDir(t)
-	for name, text := range map[string]string{
+	t.Setenv("WORK", workDir(t, map[string]string{
 		"passwd":        "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n",
 		"group":         "root:x:0:\nvideo:x:44:app\ndocker:x:998:root,app\napp:x:1000:\n",
 		"pam.d/runuser": "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
-	} {
-		path := filepath.Join(work, "etc", name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("WORK", work)
+	}))
 	t.Setenv("PATH", strings.Join([]string{
 		debianPackage(t, "gosu", "usr/sbin"), // before the gosu that is a link to stepdown
 		debianPackage(t, "runit", "usr/bin"),
@@ -91,14 +81,8 @@ type conversion struct {
 
 func conversions(t *testing.T) []conversion {
 	t.Helper()
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, _ := strings.Cut(string(readme), "\n## From other tools\n")
-	section, _, _ = strings.Cut(section, "\n## ")
 	var rows []conversion
-	for _, line := range strings.Split(section, "\n") {
+	for _, line := range strings.Split(readmeSection(t, "From other tools"), "\n") {
 		cells := strings.Split(line, " | ")
 		if len(cells) != 3 || !strings.HasPrefix(line, "| `") {
 			continue

@@ -45,18 +45,10 @@ var liars = []string{"setgroups", "setresgid", "setresuid", "capset", "prctl"}
 // as exactly who was asked for, or not at all, and then one line said why.
 func TestFaults(t *testing.T) {
 	needRoot(t)
-	work := publicDir(t)
-	if err := os.Mkdir(filepath.Join(work, "etc"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{
+	work := workDir(t, map[string]string{
 		"passwd": "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n",
 		"group":  "root:x:0:\nvideo:x:44:\naudio:x:29:app\napp:x:1000:\n",
-	} {
-		if err := os.WriteFile(filepath.Join(work, "etc", name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 	bin, helpers := installed(t), helpersDir(t)
 
 	// The group by its name, so that a file that seems to be missing or empty is
@@ -187,6 +179,9 @@ func judge(fault string, got, want run, err error) string {
 	return "WRONG: neither ran nor said why in one line"
 }
 
+// tracedCall is a line of strace's: the thread and the call.
+var tracedCall = regexp.MustCompile(`^(\d+) +(\w+)\(`)
+
 // readTrace counts the calls between the execve that starts the program and the
 // one by which it becomes the command, which is counted in. Numbers are those of
 // the thread that makes the most of them, because strace counts by thread.
@@ -199,7 +194,7 @@ func readTrace(t *testing.T, file string) map[string]int {
 	byThread := make(map[string]map[string]int)
 	execs := 0
 	for _, line := range strings.Split(string(trace), "\n") {
-		match := regexp.MustCompile(`^(\d+) +(\w+)\(`).FindStringSubmatch(line)
+		match := tracedCall.FindStringSubmatch(line)
 		if match == nil {
 			continue
 		}

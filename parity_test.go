@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -179,12 +178,7 @@ func TestDockerParity(t *testing.T) {
 // list of differences.
 func checkParityReadme(t *testing.T, images, asked, alike int) {
 	t.Helper()
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, _ := strings.Cut(string(readme), "\n## Differences from docker run --user\n")
-	section, _, _ = strings.Cut(section, "\n## ")
+	section := readmeSection(t, "Differences from docker run --user")
 	for _, want := range []string{fmt.Sprintf(" %d images: %d specs, ", images, asked), fmt.Sprintf(" %d give\n", alike)} {
 		if !strings.Contains(section, want) {
 			t.Errorf("README does not have %q", want)

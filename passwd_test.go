@@ -5,13 +5,15 @@ import (
 	"testing"
 )
 
+// What is wanted of a field that is malformed.
+const (
+	wantID   = ", want a number from 0 to 2147483647: correct or remove the line"
+	wantName = `, want a name that does not begin with "#", "+" or "-": correct or remove the line`
+)
+
 // Each malformed line that a spec selects is an error, although a well-formed
 // one for the same spec comes after it.
 func TestMalformedPasswd(t *testing.T) {
-	const (
-		wantID   = ", want a number from 0 to 2147483647: correct or remove the line"
-		wantName = `, want a name that does not begin with "#", "+" or "-": correct or remove the line`
-	)
 	tests := []struct {
 		line, spec, want string
 	}{
@@ -61,21 +63,12 @@ func TestMalformedPasswd(t *testing.T) {
 		t.Run(tt.line[:min(len(tt.line), 30)], func(t *testing.T) {
 			passwd := "root:x:0:0::/root:/bin/sh\n\n" + tt.line + "\napp:x:1000:1000::/app:/bin/sh\n"
 			got, err := resolve(tt.spec, groupOptions{}, root, strings.NewReader(passwd), strings.NewReader(""))
-			if err == nil {
-				t.Fatalf("got %+v, want an error", got)
-			}
-			if want := "/etc/passwd line 3: " + tt.want; err.Error() != want {
-				t.Errorf("got  %s\nwant %s", err, want)
-			}
+			checkError(t, got, err, "/etc/passwd line 3: "+tt.want)
 		})
 	}
 }
 
 func TestMalformedGroup(t *testing.T) {
-	const (
-		wantID   = ", want a number from 0 to 2147483647: correct or remove the line"
-		wantName = `, want a name that does not begin with "#", "+" or "-": correct or remove the line`
-	)
 	tests := []struct {
 		line, spec, want string
 	}{
@@ -105,12 +98,7 @@ func TestMalformedGroup(t *testing.T) {
 		t.Run(tt.line[:min(len(tt.line), 30)], func(t *testing.T) {
 			group := "root:x:0:\n\n" + tt.line + "\nvideo:x:44:app\n"
 			got, err := resolve(tt.spec, groupOptions{}, root, strings.NewReader("app:x:1000:1000::/app:/bin/sh"), strings.NewReader(group))
-			if err == nil {
-				t.Fatalf("got %+v, want an error", got)
-			}
-			if want := "/etc/group line 3: " + tt.want; err.Error() != want {
-				t.Errorf("got  %s\nwant %s", err, want)
-			}
+			checkError(t, got, err, "/etc/group line 3: "+tt.want)
 		})
 	}
 }
@@ -132,10 +120,6 @@ func TestMalformedElsewhere(t *testing.T) {
 		"5:5":       {5, 5, []int{5}, "/", "", ""},
 	} {
 		got, err := resolve(spec, groupOptions{}, root, strings.NewReader(passwd), strings.NewReader(group))
-		if err != nil {
-			t.Errorf("%s: %v", spec, err)
-		} else if !sameIdentity(got, want) {
-			t.Errorf("%s: got  %+v\nwant %+v", spec, got, want)
-		}
+		checkIdentity(t, spec, got, err, want)
 	}
 }

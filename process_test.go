@@ -23,13 +23,7 @@ func asPID1(t *testing.T, command ...string) *exec.Cmd {
 	t.Helper()
 	needRoot(t)
 	needNamespaces(t)
-	work := publicDir(t)
-	if err := os.Mkdir(filepath.Join(work, "etc"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(work, "etc", "passwd"), []byte("app:x:1000:1000::/:/bin/sh\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	work := workDir(t, map[string]string{"passwd": "app:x:1000:1000::/:/bin/sh\n"})
 	cmd := exec.Command(filepath.Join(helpersDir(t), "sandbox"),
 		append([]string{filepath.Join(installed(t), "stepdown"), "app"}, command...)...)
 	cmd.Env = []string{"WORK=" + work, "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}

@@ -18,16 +18,7 @@ var readmeSource = regexp.MustCompile(`^<!-- from (examples/[^ ]+) -->$`)
 // be, line by line, a part of the file that it names. Those files are run by
 // TestDocker.
 func TestReadmeQuotesExamples(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, found := strings.Cut(string(readme), "\n## In your image\n")
-	if !found {
-		t.Fatal("README.md has no section: In your image")
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
-
+	section := readmeSection(t, "In your image")
 	blocks := readmeBlock.FindAllStringSubmatch(section, -1)
 	if fences := strings.Count(section, "\n```"); len(blocks) == 0 || fences != 2*len(blocks) {
 		t.Fatalf("%d blocks found, and %d lines that begin or end one", len(blocks), fences)
@@ -48,4 +39,19 @@ func TestReadmeQuotesExamples(t *testing.T) {
 			t.Errorf("this is no part of %s:\n%s", source[1], quoted)
 		}
 	}
+}
+
+// readmeSection returns what stands in the README under a heading, up to the next.
+func readmeSection(t *testing.T, heading string) string {
+	t.Helper()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(readme), "\n## "+heading+"\n")
+	if !found {
+		t.Fatalf("README.md has no section: %s", heading)
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	return section
 }

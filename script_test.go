@@ -154,6 +154,22 @@ func helpersDir(t *testing.T) string {
 	return dir
 }
 
+// workDir returns a directory for sandbox, with these files in its etc.
+func workDir(t *testing.T, etc map[string]string) string {
+	t.Helper()
+	work := publicDir(t)
+	for name, text := range etc {
+		path := filepath.Join(work, "etc", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return work
+}
+
 // publicDir returns a temporary directory that every user may search.
 func publicDir(t *testing.T) string {
 	t.Helper()

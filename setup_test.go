@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -123,19 +124,30 @@ func TestResolve(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.corpus+" "+tt.spec, func(t *testing.T) {
 			got, err := resolveIn(t, tt.corpus, tt.spec, tt.caller)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !sameIdentity(got, tt.want) {
-				t.Errorf("got  %+v\nwant %+v", got, tt.want)
-			}
+			checkIdentity(t, tt.spec, got, err, tt.want)
 		})
 	}
 }
 
-func sameIdentity(a, b Identity) bool {
-	return a.UID == b.UID && a.GID == b.GID && slices.Equal(a.Groups, b.Groups) &&
-		a.Home == b.Home && a.Name == b.Name && a.Shell == b.Shell
+// checkIdentity fails unless resolve gave the identity that is wanted.
+func checkIdentity(t *testing.T, spec string, got Identity, err error, want Identity) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("%s: %v", spec, err)
+	} else if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s: got  %+v\nwant %+v", spec, got, want)
+	}
+}
+
+// checkError fails unless resolve gave the error with the text that is wanted.
+func checkError(t *testing.T, got Identity, err error, want string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("got %+v, want an error", got)
+	}
+	if err.Error() != want {
+		t.Errorf("got  %s\nwant %s", err, want)
+	}
 }
 
 func TestResolveErrors(t *testing.T) {
@@ -180,12 +192,7 @@ func TestResolveErrors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.corpus+" "+tt.spec, func(t *testing.T) {
 			got, err := resolveIn(t, tt.corpus, tt.spec, tt.caller)
-			if err == nil {
-				t.Fatalf("got %+v, want an error", got)
-			}
-			if err.Error() != tt.want {
-				t.Errorf("got  %s\nwant %s", err, tt.want)
-			}
+			checkError(t, got, err, tt.want)
 		})
 	}
 }
@@ -208,12 +215,7 @@ func TestResolveReadError(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := resolve("app", groupOptions{}, root, tt.passwd, tt.group)
-			if err == nil {
-				t.Fatalf("got %+v, want an error", got)
-			}
-			if err.Error() != tt.want {
-				t.Errorf("got %s, want %s", err, tt.want)
-			}
+			checkError(t, got, err, tt.want)
 		})
 	}
 }
@@ -256,11 +258,7 @@ func TestResolveLongLines(t *testing.T) {
 		"5:6":       {5, 6, []int{6}, "/", "", ""},
 	} {
 		got, err := resolve(spec, groupOptions{}, root, strings.NewReader(passwd), strings.NewReader(group))
-		if err != nil {
-			t.Errorf("%s: %v", spec, err)
-		} else if !sameIdentity(got, want) {
-			t.Errorf("%s: got  %+v\nwant %+v", spec, got, want)
-		}
+		checkIdentity(t, spec, got, err, want)
 	}
 }
 
