@@ -17,16 +17,23 @@ type capSet uint64
 // has tells whether capability number is in the set.
 func (s capSet) has(number int) bool { return s>>number&1 != 0 }
 
+// each yields the numbers in the set, for range.
+func (s capSet) each(yield func(number int) bool) {
+	for number := range 64 {
+		if s.has(number) && !yield(number) {
+			return
+		}
+	}
+}
+
 // String is the names as Docker writes them, separated by commas.
 func (s capSet) String() string {
 	if s == 0 {
 		return "none"
 	}
 	var names []string
-	for number := range 64 {
-		if s.has(number) {
-			names = append(names, capabilityName(capability.Cap(number)))
-		}
+	for number := range s.each {
+		names = append(names, capabilityName(capability.Cap(number)))
 	}
 	return strings.Join(names, ",")
 }
@@ -113,10 +120,7 @@ func (p privileges) dropBounding() error {
 	if err != nil {
 		return err
 	}
-	for number := range 64 {
-		if !(bounding & p.dropped()).has(number) {
-			continue
-		}
+	for number := range (bounding & p.dropped()).each {
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(number), 0, 0, 0)
 		if err == unix.EPERM {
 			err = explainEPERM("SETPCAP", unix.CAP_SETPCAP, ", or without the capabilities that are to be dropped")
@@ -158,10 +162,7 @@ func (p privileges) apply(uid int) error {
 		if err := setCapabilities(want); err != nil {
 			return err
 		}
-		for number := range 64 {
-			if !want.ambient.has(number) {
-				continue
-			}
+		for number := range want.ambient.each {
 			err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(number), 0, 0)
 			if err != nil {
 				return fmt.Errorf("make %s ambient: prctl(PR_CAP_AMBIENT_RAISE): %w (securebits?)", capSet(1)<<number, err)
