@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -33,21 +32,9 @@ func stepdownImage(t *testing.T, repo string) string {
 	return name
 }
 
-// removeVolumes removes the volumes whose names begin with tag, after the
-// containers that use them.
-func removeVolumes(tag string) error {
-	volumes, err := docker("volume", "ls", "--quiet", "--filter", "name=^"+tag)
-	if err != nil {
-		return err
-	}
-	if names := strings.Fields(volumes); len(names) > 0 {
-		_, err = docker(append([]string{"volume", "rm"}, names...)...)
-	}
-	return err
-}
-
-// exampleCmds are script commands of these tests.
-var exampleCmds = map[string]func(*testscript.TestScript, bool, []string){
+// dockerCmds are the commands of the scripts.
+var dockerCmds = map[string]func(*testscript.TestScript, bool, []string){
+	"exits":      exits,
 	"eventually": eventually,
 	"within":     within,
 	"serve":      serve,

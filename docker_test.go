@@ -5,9 +5,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,8 +29,6 @@ func TestDocker(t *testing.T) {
 	bin := installed(t)
 	helpers := helpersDir(t)
 	image := stepdownImage(t, repo)
-	cmds := maps.Clone(exampleCmds)
-	cmds["exits"] = exits
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "docker"),
 		WorkdirRoot:         publicDir(t),
@@ -48,13 +44,13 @@ func TestDocker(t *testing.T) {
 			env.Setenv("STEPDOWN_IMAGE", image)
 			env.Setenv("TAG", tag)
 			env.Defer(func() {
-				if err := errors.Join(removeFromDocker(tag), removeVolumes(tag)); err != nil {
+				if err := removeFromDocker(tag); err != nil {
 					t.Error(err)
 				}
 			})
 			return os.Chmod(env.WorkDir, 0o755)
 		},
-		Cmds: cmds,
+		Cmds: dockerCmds,
 	})
 }
 
@@ -70,24 +66,22 @@ func docker(args ...string) (string, error) {
 	return string(out), nil
 }
 
-// removeFromDocker removes the containers and images whose names begin with tag.
+// removeFromDocker removes the containers, volumes and images whose names begin
+// with tag, in the order in which they let go of each other.
 func removeFromDocker(tag string) error {
-	containers, err := docker("ps", "--all", "--quiet", "--filter", "name=^/"+tag)
-	if err != nil {
-		return err
-	}
-	if ids := strings.Fields(containers); len(ids) > 0 {
-		if _, err := docker(append([]string{"rm", "--force"}, ids...)...); err != nil {
+	for _, kind := range []struct{ list, remove []string }{
+		{[]string{"ps", "--all", "--quiet", "--filter", "name=^/" + tag}, []string{"rm", "--force"}},
+		{[]string{"volume", "ls", "--quiet", "--filter", "name=^" + tag}, []string{"volume", "rm"}},
+		{[]string{"images", "--format", "{{.Repository}}", "--filter", "reference=" + tag + "*"}, []string{"rmi", "--force"}},
+	} {
+		found, err := docker(kind.list...)
+		if err != nil {
 			return err
 		}
-	}
-	images, err := docker("images", "--format", "{{.Repository}}", "--filter", "reference="+tag+"*")
-	if err != nil {
-		return err
-	}
-	if names := strings.Fields(images); len(names) > 0 {
-		if _, err := docker(append([]string{"rmi", "--force"}, names...)...); err != nil {
-			return err
+		if names := strings.Fields(found); len(names) > 0 {
+			if _, err := docker(append(kind.remove, names...)...); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
