@@ -8,7 +8,6 @@ package main
 import (
 	"bufio"
 	"errors"
-	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -49,13 +48,7 @@ func TestDockerExecTerminal(t *testing.T) {
 // terminal echoes what is typed.
 func useShell(t *testing.T, pid string, args ...string) {
 	terminal, keyboard := openTerminal(t)
-	patience := func(d time.Duration) {
-		t.Helper()
-		if err := keyboard.SetDeadline(time.Now().Add(d)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	patience(2 * time.Minute)
+	patience(t, keyboard, 2*time.Minute)
 	cmd := exec.Command("docker", args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -100,21 +93,11 @@ func useShell(t *testing.T, pid string, args ...string) {
 	readUntil(t, screen, "sized\r")
 	enter(`sh -c 'trap "stty size" WINCH; echo watch''ing; while :; do sleep 0.1; done'` + "\n")
 	readUntil(t, screen, "watching\r")
-	var seen strings.Builder
-	for end := time.Now().Add(time.Minute); !strings.Contains(seen.String(), "50 132\r"); {
-		if time.Now().After(end) {
-			t.Fatalf("the change of the window's size did not arrive: %q", &seen)
-		}
+	untilRead(t, keyboard, screen, "50 132\r", func() {
 		resize(t, keyboard, 50, 131)
 		resize(t, keyboard, 50, 132)
-		patience(2 * time.Second)
-		line, err := screen.ReadString('\n')
-		seen.WriteString(line)
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Fatalf("%v after %q", err, &seen)
-		}
-	}
-	patience(2 * time.Minute)
+	})
+	patience(t, keyboard, 2*time.Minute)
 
 	// Ctrl-C ends the command at work, and not the shell.
 	enter(controlC)

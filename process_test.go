@@ -137,15 +137,16 @@ func TestTerminal(t *testing.T) {
 
 	// A shell hears of a signal that comes just before it begins to read only
 	// afterwards, so each is sent until it was heard.
-	untilRead(t, screen, "got INT", func() {
+	untilRead(t, keyboard, screen, "got INT", func() {
 		if _, err := keyboard.Write([]byte{3}); err != nil { // Ctrl-C
-			t.Error(err)
+			t.Fatal(err)
 		}
 	})
-	untilRead(t, screen, "got WINCH 50 132", func() {
+	untilRead(t, keyboard, screen, "got WINCH 50 132", func() {
 		resize(t, keyboard, 50, 131)
 		resize(t, keyboard, 50, 132)
 	})
+	patience(t, keyboard, 20*time.Second)
 
 	if _, err := keyboard.WriteString("typed\n\n\n"); err != nil {
 		t.Fatal(err)
@@ -156,23 +157,35 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// untilRead does something every second until text is on the screen.
-func untilRead(t *testing.T, screen *bufio.Reader, text string, do func()) {
+// untilRead does something again and again until text is on the screen: whenever
+// there is nothing new for two seconds, for a minute. It leaves the deadline of
+// keyboard, which screen reads, to be set anew.
+func untilRead(t *testing.T, keyboard *os.File, screen *bufio.Reader, text string, do func()) {
 	t.Helper()
-	do()
-	read := make(chan struct{})
-	defer close(read)
-	go func() {
-		for {
-			select {
-			case <-read:
-				return
-			case <-time.After(time.Second):
-				do()
-			}
+	var seen strings.Builder
+	end := time.Now().Add(time.Minute)
+	for do(); !strings.Contains(seen.String(), text); {
+		if time.Now().After(end) {
+			t.Fatalf("no %q on the screen: %q", text, &seen)
 		}
-	}()
-	readUntil(t, screen, text)
+		patience(t, keyboard, 2*time.Second)
+		line, err := screen.ReadString('\n')
+		seen.WriteString(line)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			do()
+		case err != nil:
+			t.Fatalf("%v after %q", err, &seen)
+		}
+	}
+}
+
+// patience says how long keyboard is waited for from here on.
+func patience(t *testing.T, keyboard *os.File, d time.Duration) {
+	t.Helper()
+	if err := keyboard.SetDeadline(time.Now().Add(d)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // openTerminal returns both ends of a new pseudo-terminal of 24 lines of 80
@@ -184,9 +197,7 @@ func openTerminal(t *testing.T) (terminal, keyboard *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { keyboard.Close() })
-	if err := keyboard.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	patience(t, keyboard, 20*time.Second)
 	var number int
 	onTerminal(t, keyboard, func(fd int) (err error) {
 		if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
