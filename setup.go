@@ -196,8 +196,8 @@ func (id Identity) become(before credentials, p privileges) error {
 
 // apply makes the calling thread id, which takes CAP_SETGID and CAP_SETUID.
 //
-// The order is the only one that works: leaving uid 0 takes away the privilege
-// for the other two. The calls are raw ones because package syscall's would
+// setresuid comes last, because leaving uid 0 takes away the privilege for the
+// other two. The calls are raw ones because package syscall's would
 // stop every thread of the process to make it for each; this thread is the one
 // that execs, and the others end there.
 func (id Identity) apply() error {
