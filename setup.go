@@ -35,7 +35,7 @@ type groupOptions struct {
 // of the old files with the groups of the new ones, or what a line cut in two
 // seems to say, would be an identity that nobody ever wrote down.
 func resolveFiles(spec string, options groupOptions, caller credentials) (Identity, error) {
-	const attempts = 10
+	const attempts = 30
 	for range attempts {
 		passwd, err := openDatabase(passwdPath)
 		if err != nil {
