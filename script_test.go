@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		"ingroups":   ingroups,
 		"listen":     listen,
 		"rawenv":     rawenv,
+		"noargv":     noargv,
 		"filecap":    filecap,
 	})
 }
