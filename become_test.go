@@ -1,5 +1,6 @@
 // This file shows with the real kernel why apply makes its three calls in the
-// order in which it does, and that none of them can be missing unnoticed.
+// order in which it does, that none of them can be missing unnoticed, and that no
+// step of become goes on where a call failed.
 package main
 
 import (
@@ -22,29 +23,38 @@ var setCalls = map[string]func(Identity) error{
 	"setresuid": func(id Identity) error { return setAll(sysSetresuid, id.UID) },
 }
 
+// onThread calls do on a thread of its own, which ends with it, and may do to its
+// credentials, capabilities and filters what it likes.
+func onThread(do func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		done <- do()
+	}()
+	return <-done
+}
+
 // asRoot makes these calls on a thread that begins as root in the groups 0, 4
 // and 27, and returns which failed with EPERM, and who the thread is at last.
 func asRoot(t *testing.T, id Identity, calls []string) (denied []string, now credentials) {
 	t.Helper()
-	done := make(chan error)
-	go func() {
-		// Never unlocked: the thread ends with the goroutine.
-		runtime.LockOSThread()
-		err := unix.Setgroups(root.groups)
+	err := onThread(func() error {
+		if err := unix.Setgroups(root.groups); err != nil {
+			return err
+		}
 		for _, call := range calls {
-			if err != nil {
-				break
-			}
-			if err = setCalls[call](id); err == unix.EPERM {
-				denied, err = append(denied, call), nil
+			err := setCalls[call](id)
+			if err == unix.EPERM {
+				denied = append(denied, call)
+			} else if err != nil {
+				return err
 			}
 		}
-		if err == nil {
-			now, err = readCredentials()
-		}
-		done <- err
-	}()
-	if err := <-done; err != nil {
+		var err error
+		now, err = readCredentials()
+		return err
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	slices.Sort(now.groups)
@@ -128,6 +138,49 @@ func TestEachAbsenceIsFound(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("without %q: got  %q\nwant %q", tt.absent, got, want)
+		}
+	}
+}
+
+// Where a step makes a call that fails, it says so, and become ends there. The
+// scripts cannot bring this about for a call that a run makes more than once.
+func TestEachFailureEnds(t *testing.T) {
+	needRoot(t)
+	app := Identity{UID: 1000, GID: 1000, Groups: []int{1000, 44}}
+	all := privileges{add: 1 << unix.CAP_KILL, dropAll: true, noNewPrivs: true}
+	become := func(before credentials) error { return app.become(before, all) }
+	const denied = ": operation not permitted"
+	for _, tt := range []struct {
+		step string
+		do   func(before credentials) error
+		call string
+		want string
+	}{
+		{"become", become, "capget", "read capabilities: capget" + denied},
+		{"become", become, "PR_CAPBSET_READ", "read the bounding set: prctl" + denied},
+		{"become", become, "getresuid", "read uids: getresuid" + denied},
+		{"become", become, "getresgid", "read gids: getresgid" + denied},
+		{"become", become, "getgroups", "read supplementary groups: getgroups" + denied},
+		{"become", become, "PR_GET_NO_NEW_PRIVS", "read no_new_privs: prctl" + denied},
+		{"set", func(credentials) error { return app.apply() }, "setresgid", "setresgid 1000: not permitted although CAP_SETGID is held: " +
+			"a seccomp filter, a security module or the user namespace denies it"},
+		{"apply", func(credentials) error { return all.apply(1000) }, "capget", "read capabilities: capget" + denied},
+		{"apply", func(credentials) error { return all.apply(1000) }, "capset", "set capabilities: capset" + denied},
+		{"apply", func(credentials) error { return all.apply(1000) }, "PR_CAP_AMBIENT", "make KILL ambient: prctl(PR_CAP_AMBIENT_RAISE)" + denied + " (securebits?)"},
+		{"apply", func(credentials) error { return all.apply(1000) }, "PR_SET_NO_NEW_PRIVS", "set no_new_privs: prctl" + denied},
+		{"verify", func(credentials) error { return all.verify(0) }, "capget", "read capabilities: capget" + denied},
+		{"verify", func(credentials) error { return privileges{dropAll: true}.verify(0) }, "PR_CAPBSET_READ", "read the bounding set: prctl" + denied},
+	} {
+		err := onThread(func() error {
+			before, err := readCredentials()
+			if err != nil {
+				return err
+			}
+			install(filterFor(tt.call, unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM)), 0)
+			return tt.do(before)
+		})
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%s without %s: got  %v\nwant %s", tt.step, tt.call, err, tt.want)
 		}
 	}
 }
