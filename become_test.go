@@ -146,7 +146,7 @@ func TestEachAbsenceIsFound(t *testing.T) {
 // scripts cannot bring this about for a call that a run makes more than once.
 func TestEachFailureEnds(t *testing.T) {
 	needRoot(t)
-	app := Identity{UID: 1000, GID: 1000, Groups: []int{1000, 44}}
+	app := Identity{UID: 1000, GID: 1001, Groups: []int{1001, 44}}
 	all := privileges{add: 1 << unix.CAP_KILL, dropAll: true, noNewPrivs: true}
 	become := func(before credentials) error { return app.become(before, all) }
 	const denied = ": operation not permitted"
@@ -166,7 +166,7 @@ func TestEachFailureEnds(t *testing.T) {
 		{"dropBounding", func(credentials) error { return all.dropBounding() }, "PR_CAPBSET_READ", "read the bounding set: prctl" + denied},
 		{"keep", func(credentials) error { return all.keep() }, "PR_SET_KEEPCAPS", "keep KILL over the change of uid: " +
 			"prctl(PR_SET_KEEPCAPS)" + denied + " (securebits that are locked?)"},
-		{"set", func(credentials) error { return app.apply() }, "setresgid", "setresgid 1000: not permitted although CAP_SETGID is held: " +
+		{"set", func(credentials) error { return app.apply() }, "setresgid", "setresgid 1001: not permitted although CAP_SETGID is held: " +
 			"a seccomp filter, a security module or the user namespace denies it"},
 		{"apply", func(credentials) error { return all.apply(1000) }, "capget", "read capabilities: capget" + denied},
 		{"apply", func(credentials) error { return all.apply(1000) }, "capset", "set capabilities: capset" + denied},
