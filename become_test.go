@@ -188,3 +188,29 @@ func TestEachFailureEnds(t *testing.T) {
 		}
 	}
 }
+
+// Each id is read in its place: a saved one that is not what was asked for is the
+// one by which a program comes back.
+func TestReadCredentials(t *testing.T) {
+	needRoot(t)
+	var got credentials
+	err := onThread(func() error {
+		for _, call := range []struct {
+			number uintptr
+			ids    ids
+		}{{sysSetresgid, ids{1, 2, 3}}, {sysSetresuid, ids{4, 5, 6}}} {
+			if _, _, errno := unix.RawSyscall(call.number, uintptr(call.ids.real), uintptr(call.ids.effective), uintptr(call.ids.saved)); errno != 0 {
+				return errno
+			}
+		}
+		var err error
+		got, err = readCredentials()
+		return err
+	})
+	if want := (ids{4, 5, 6}); err != nil || got.uid != want {
+		t.Errorf("uids: got %v, %v, want %v", got.uid, err, want)
+	}
+	if want := (ids{1, 2, 3}); got.gid != want {
+		t.Errorf("gids: got %v, want %v", got.gid, want)
+	}
+}

@@ -149,7 +149,8 @@ func allMutants(t *testing.T) []mutant {
 				if err != nil {
 					t.Fatal(err)
 				}
-				all[i].change += " after " + strings.TrimSpace(strings.Split(string(source), "\n")[m.line-2])
+				before := strings.TrimSpace(strings.Split(string(source), "\n")[m.line-2])
+				all[i].change += " after " + strings.TrimSuffix(before, " {")
 			default:
 				count[name]++
 				all[i].change += fmt.Sprintf(" (%d)", count[name])
@@ -403,7 +404,7 @@ func (m *mutator) operator(b *ast.BinaryExpr) {
 func (m *mutator) lineOf(node ast.Node) string {
 	start := m.file.LineStart(m.file.Line(node.Pos()))
 	line, _, _ := strings.Cut(string(m.source[m.file.Offset(start):]), "\n")
-	return strings.TrimSpace(line)
+	return strings.TrimSuffix(strings.TrimSpace(line), " {")
 }
 
 // readEquivalent returns the names in the list of equivalent mutants. One that
