@@ -56,8 +56,8 @@ case $version in
 esac
 
 cd "$(dirname "$0")/.."
-git rev-parse --verify -q HEAD >/dev/null ||
-	fail "$PWD is no git clone: the binaries name their revision, which only a clone can tell"
+error=$(git rev-parse --verify -q HEAD 2>&1 >/dev/null) ||
+	fail "the revision in the binaries comes from git, and $PWD is no clone: $(echo "$error" | head -n 1)"
 
 # Exactly the Go of go.mod. Where the one in PATH is another, it fetches that one;
 # and from then on it is called by its path, so that no switch can come between.
