@@ -3,6 +3,11 @@
 # make test     run the whole test suite; as root nothing of it is skipped
 # make test-faults  let each system call fail in each way, and see it end well
 # make test-docker  run the images in examples/ and more in a Docker engine
+# make release  RELEASE_KEY=  all of a release in dist/, of the tag that is checked out
+# make release-check      prove what is in dist/
+# make release-rehearsal  both, in a clone, with a version and a key that are made up
+# make test-release       what has to stop a release, and what is stated of advisories
+# make reproduce VERSION= build the binaries of a release again, and print their checksums
 # make lint     go vet, staticcheck, gofumpt, shellcheck, mandoc
 # make install  DESTDIR= PREFIX=/usr/local LINKS="gosu su-exec" (links only when asked for)
 
@@ -22,7 +27,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
 
-.PHONY: all stepdown demo test test-docker test-faults lint install clean
+.PHONY: all stepdown demo test test-docker test-faults test-release lint install clean
+.PHONY: release release-check release-rehearsal reproduce
 
 all: stepdown
 
@@ -43,9 +49,27 @@ test-faults: stepdown
 	command -v strace >/dev/null || apt-get install -y -q --no-install-recommends strace >/dev/null
 	STEPDOWN=$(CURDIR)/stepdown $(GO) test -count=1 -tags faults -run TestFaults -timeout 25m $(TESTFLAGS) .
 
+test-release:
+	$(GO) test -count=1 -tags release -run TestRelease $(TESTFLAGS) .
+	$(GO) -C tools test -count=1 $(TESTFLAGS) ./...
+
+release:
+	scripts/release.sh
+
+release-check:
+	scripts/release-check.sh
+
+release-rehearsal:
+	scripts/release-rehearsal.sh
+
+reproduce:
+	@scripts/reproduce.sh '$(VERSION)'
+
 lint:
-	$(GO) vet -tags docker,faults ./...
-	$(GO) run $(STATICCHECK) -tags docker,faults ./...
+	$(GO) vet -tags docker,faults,release ./...
+	$(GO) run $(STATICCHECK) -tags docker,faults,release ./...
+	$(GO) -C tools vet ./...
+	cd tools && $(GO) run $(STATICCHECK) ./...
 	@files=$$($(GO) run $(GOFUMPT) -l .) && test -z "$$files" || { echo "gofumpt would change: $$files"; exit 1; }
 	shellcheck $(SCRIPTS)
 	mandoc -T lint docs/stepdown.1
@@ -56,4 +80,4 @@ install: stepdown
 	for link in $(LINKS); do ln -sf stepdown $(DESTDIR)$(PREFIX)/bin/$$link; done
 
 clean:
-	rm -f stepdown
+	rm -rf stepdown dist
