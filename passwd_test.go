@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -121,5 +122,27 @@ func TestMalformedElsewhere(t *testing.T) {
 	} {
 		got, err := resolve(spec, groupOptions{}, root, strings.NewReader(passwd), strings.NewReader(group))
 		checkIdentity(t, spec, got, err, want)
+	}
+}
+
+// An entry is found, and its line number told, wherever it lies to the ends of the
+// blocks in which a file is read.
+func TestEntryAcrossBlocks(t *testing.T) {
+	const (
+		block  = 64 << 10
+		filler = "other:x:1:1::/:\n"
+	)
+	for _, end := range []string{"\n", ""} {
+		for at := block - 40; at <= block+40; at++ {
+			lines := at/len(filler) - 1
+			before := strings.Repeat(filler, lines) + strings.Repeat("#", at-lines*len(filler)-1) + "\n"
+			passwd := before + "app:x:1000:1000::/app:/bin/sh" + end
+			got, err := resolve("app", groupOptions{}, root, strings.NewReader(passwd), strings.NewReader(""))
+			checkIdentity(t, fmt.Sprint("at ", at), got, err, Identity{1000, 1000, []int{1000}, "/app", "app", "/bin/sh"})
+
+			malformed := before + "app:x:x:1000::/app:/bin/sh" + end
+			got, err = resolve("app", groupOptions{}, root, strings.NewReader(malformed), strings.NewReader(""))
+			checkError(t, got, err, fmt.Sprintf(`/etc/passwd line %d: field 3 (uid) is "x"`, lines+2)+wantID)
+		}
 	}
 }
