@@ -216,6 +216,7 @@ type lines struct {
 	ahead   int // bytes, of a block with a needle, that are not handed out yet
 	number  int // of the present line, from 1
 	text    []byte
+	ended   bool // it has a newline: the last line of a file need not
 }
 
 // newLines reads the lines of file that have one of the needles, and some others;
@@ -245,6 +246,7 @@ func (l *lines) split(data []byte, atEOF bool) (advance int, line []byte, err er
 	}
 	advance, line, err = bufio.ScanLines(data, atEOF)
 	l.ahead -= advance
+	l.ended = advance > len(line)
 	return advance, line, err
 }
 
@@ -298,11 +300,15 @@ func (l *lines) checkName() error {
 	return nil
 }
 
-// checkID returns the id in the field at index.
+// checkID returns the id in the field at index. It must not be the very end of
+// the file: of 1001, a full disk or a writer who is not done yet may have left 10.
 func (l *lines) checkID(index int, kind string) (int, error) {
 	id, err := parseID(l.field(index))
 	if err != nil {
 		return 0, l.malformed(index, kind, fmt.Sprintf("a number from 0 to %d", maxID))
+	}
+	if !l.ended && bytes.Count(l.text, []byte(":")) == index {
+		return 0, l.malformed(index, kind, "a newline or a colon behind it, because the file ends there, and the number may be cut short")
 	}
 	return id, nil
 }
@@ -317,6 +323,14 @@ func (l *lines) malformed(index int, kind, want string) error {
 		l.path, l.number, index+1, kind, is, want)
 }
 
+// A database is an open file. It is no os.File because opening one of those
+// starts Go's network poller, which takes longer than all the rest.
+type database struct {
+	fd     int // -1 where the file is missing
+	path   string
+	status unix.Stat_t // when it was opened
+}
+
 // openDatabase opens a file of the kind of /etc/passwd. One that is missing is
 // as if it were empty, as in Docker; anything else that is no regular file is
 // an error. O_NONBLOCK is so that opening a FIFO does not wait for a writer. The
@@ -324,24 +338,44 @@ func (l *lines) malformed(index int, kind, want string) error {
 func openDatabase(path string) (database, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err == unix.ENOENT {
-		return database{fd: -1}, nil
+		return database{fd: -1, path: path}, nil
 	}
 	if err != nil {
 		return database{}, fmt.Errorf("open %s: %w", path, err)
 	}
-	var status unix.Stat_t
-	if err := unix.Fstat(fd, &status); err != nil {
+	d := database{fd: fd, path: path}
+	if err := unix.Fstat(fd, &d.status); err != nil {
 		return database{}, fmt.Errorf("stat %s: %w", path, err)
 	}
-	if status.Mode&unix.S_IFMT != unix.S_IFREG {
+	if d.status.Mode&unix.S_IFMT != unix.S_IFREG {
 		return database{}, fmt.Errorf("open %s: not a regular file", path)
 	}
-	return database{fd: fd}, nil
+	return d, nil
 }
 
-// A database is an open file. It is no os.File because opening one of those
-// starts Go's network poller, which takes longer than all the rest.
-type database struct{ fd int }
+// changed tells whether what is at the path is not what was opened, or was
+// written to since. The kernel gives a time to each write, so only one that comes
+// within the same tick of its clock as another, and leaves the size as it was,
+// can go unnoticed; from Linux 6.13 on, not even that.
+func (d database) changed() (bool, error) {
+	var now unix.Stat_t
+	err := unix.Stat(d.path, &now)
+	if err == unix.ENOENT {
+		return d.fd >= 0, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("stat %s: %w", d.path, err)
+	}
+	return d.fd < 0 || now.Dev != d.status.Dev || now.Ino != d.status.Ino || now.Size != d.status.Size ||
+		now.Mtim != d.status.Mtim || now.Ctim != d.status.Ctim, nil
+}
+
+// close is for a file that is to be opened again.
+func (d database) close() {
+	if d.fd >= 0 {
+		unix.Close(d.fd)
+	}
+}
 
 func (d database) Read(buffer []byte) (int, error) {
 	if d.fd < 0 {

@@ -146,3 +146,43 @@ func TestEntryAcrossBlocks(t *testing.T) {
 		}
 	}
 }
+
+// An id at the very end of a file, without a newline behind it, may be the
+// beginning of another one. Where the line goes on behind the id, it is none.
+func TestCutShort(t *testing.T) {
+	const (
+		passwd = "app:x:1000:1000\n"
+		want   = ", want a newline or a colon behind it, because the file ends there, and the number may be cut short: correct or remove the line"
+	)
+	refused := []struct{ passwd, group, spec, want string }{
+		{"cut:x:1001:10", "", "cut", `/etc/passwd line 1: field 4 (gid) is "10"`},
+		{"cut:x:1001:10", "", "1001:5", `/etc/passwd line 1: field 4 (gid) is "10"`},
+		{passwd + "cut:x:10", "", "cut", `/etc/passwd line 2: field 3 (uid) is "10"`},
+		{passwd + "cut:x:10", "", "10", `/etc/passwd line 2: field 3 (uid) is "10"`},
+		{passwd, "cut:x:10", "app:cut", `/etc/group line 1: field 3 (gid) is "10"`},
+		{passwd, "app:x:1000:\ncut:x:10", "app:10", `/etc/group line 2: field 3 (gid) is "10"`},
+	}
+	for _, tt := range refused {
+		t.Run(tt.spec, func(t *testing.T) {
+			got, err := resolve(tt.spec, groupOptions{}, root, strings.NewReader(tt.passwd), strings.NewReader(tt.group))
+			checkError(t, got, err, tt.want+want)
+		})
+	}
+
+	whole := []struct {
+		passwd, group, spec string
+		want                Identity
+	}{
+		{"app:x:1000:1000\n", "", "app", Identity{1000, 1000, []int{1000}, "", "app", ""}},
+		{"app:x:1000:1000\r\n", "", "app", Identity{1000, 1000, []int{1000}, "", "app", ""}},
+		{"app:x:1000:1000:", "", "app", Identity{1000, 1000, []int{1000}, "", "app", ""}},
+		{"app:x:1000:1000::/app:/bin/sh", "", "app", Identity{1000, 1000, []int{1000}, "/app", "app", "/bin/sh"}},
+		{passwd, "video:x:44:", "app:video", Identity{1000, 44, []int{44}, "", "app", ""}},
+		{passwd, "video:x:44:app", "app", Identity{1000, 1000, []int{1000, 44}, "", "app", ""}},
+		{passwd + "cut:x:10", "cut:x:10", "app", Identity{1000, 1000, []int{1000}, "", "app", ""}},
+	}
+	for _, tt := range whole {
+		got, err := resolve(tt.spec, groupOptions{}, root, strings.NewReader(tt.passwd), strings.NewReader(tt.group))
+		checkIdentity(t, tt.spec, got, err, tt.want)
+	}
+}

@@ -14,13 +14,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain makes the helpers of helpers_test.go programs that scripts can call.
+// TestMain makes the helpers of helpers_test.go and seccomp_helpers_test.go programs
+// that scripts can call.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"sandbox":    sandbox,
 		"userns":     userns,
 		"pretend":    pretend,
+		"meanwhile":  meanwhile,
+		"trickle":    trickle,
 		"securebits": securebits,
+		"ingroups":   ingroups,
 		"listen":     listen,
 		"rawenv":     rawenv,
 		"filecap":    filecap,

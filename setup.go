@@ -30,17 +30,40 @@ type groupOptions struct {
 	keep bool     // the caller's as well
 }
 
-// resolveFiles resolves by the files in /etc.
+// resolveFiles resolves by the files in /etc as they stood at one moment: where
+// one of them changed while they were read, both are read again. Otherwise a user
+// of the old files with the groups of the new ones, or what a line cut in two
+// seems to say, would be an identity that nobody ever wrote down.
 func resolveFiles(spec string, options groupOptions, caller credentials) (Identity, error) {
-	passwd, err := openDatabase(passwdPath)
-	if err != nil {
-		return Identity{}, err
+	const attempts = 30
+	for range attempts {
+		passwd, err := openDatabase(passwdPath)
+		if err != nil {
+			return Identity{}, err
+		}
+		group, err := openDatabase(groupPath)
+		if err != nil {
+			return Identity{}, err
+		}
+		id, resolveErr := resolve(spec, options, caller, passwd, group)
+
+		// The first is looked at again after the second was opened: there was a
+		// moment at which neither had changed yet.
+		changed, err := passwd.changed()
+		if err == nil && !changed {
+			changed, err = group.changed()
+		}
+		if err != nil {
+			return Identity{}, err
+		}
+		if !changed {
+			return id, resolveErr
+		}
+		passwd.close()
+		group.close()
 	}
-	group, err := openDatabase(groupPath)
-	if err != nil {
-		return Identity{}, err
-	}
-	return resolve(spec, options, caller, passwd, group)
+	return Identity{}, fmt.Errorf("%s or %s changed while they were read, %d times in a row: have them left alone, and try again",
+		passwdPath, groupPath, attempts)
 }
 
 // resolve finds out who user[:group] is, as docker run --user does and by the
