@@ -39,7 +39,7 @@ test-docker: stepdown
 
 test-faults: stepdown
 	command -v strace >/dev/null || apt-get install -y -q --no-install-recommends strace >/dev/null
-	STEPDOWN=$(CURDIR)/stepdown $(GO) test -count=1 -tags faults -run TestFaults -timeout 25m $(TESTFLAGS) .
+	STEPDOWN=$(CURDIR)/stepdown $(GO) test -count=1 -tags faults -run "TestFaults|TestCost" -timeout 25m $(TESTFLAGS) .
 
 lint:
 	$(GO) vet -tags docker,faults ./...
