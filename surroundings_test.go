@@ -156,8 +156,8 @@ func TestFilesChange(t *testing.T) {
 	tests := []struct {
 		name       string
 		etc        map[string]string
-		call, path string // before each such call,
-		script     string // this is run; n says the how manieth it is
+		call, path string // before each such call
+		script     string // this is run, where n counts them
 		spec       string
 		want       string // the identity, or else
 		refusal    string
@@ -196,14 +196,14 @@ func TestFilesChange(t *testing.T) {
 		{
 			name: "passwd is cut off in the middle",
 			etc:  map[string]string{"passwd": long + passwd, "group": group, "new": long + newPasswd},
-			call: "read", path: passwdPath, script: `case $n in 2) truncate -s 70000 /etc/passwd;; 3) cat /etc/new >/etc/passwd;; esac`,
+			call: "read", path: passwdPath, script: `case $n in 2) truncate -s 70000 /etc/passwd;; 4) cat /etc/new >/etc/passwd;; esac`,
 			spec: "2000", want: identity(2000, 2000, 44, 2000),
 		},
 		{
 			// What is there of the line would put app in the group of apple.
 			name: "a line of group is written in two halves",
 			etc:  map[string]string{"passwd": passwd, "group": group, "newgroup": "audio:x:29:apple\n"},
-			call: "read", path: groupPath, script: `case $n in 1) printf audio:x:29:app >/etc/group;; 2) cat /etc/newgroup >/etc/group;; esac`,
+			call: "read", path: groupPath, script: `case $n in 1) printf audio:x:29:app >/etc/group;; 3) cat /etc/newgroup >/etc/group;; esac`,
 			spec: "app", want: identity(1000, 1000, 1000),
 		},
 		{
