@@ -1,7 +1,7 @@
 # make          build ./stepdown, static
 # make demo     build it, and show it as PID 1 of a container-like namespace
 # make test     run the whole test suite; as root nothing of it is skipped
-# make test-faults  let each system call fail in each way, and see it end well
+# make test-faults  let each system call fail in each way, start 10,000 at once, and see it end well
 # make test-docker  run the images in examples/ and more in a Docker engine
 # make lint     go vet, staticcheck, gofumpt, shellcheck, mandoc
 # make install  DESTDIR= PREFIX=/usr/local LINKS="gosu su-exec" (links only when asked for)

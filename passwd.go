@@ -354,9 +354,9 @@ func openDatabase(path string) (database, error) {
 }
 
 // changed tells whether what is at the path is not what was opened, or was
-// written to since. The kernel gives a time to each write, so only one that comes
-// within the same tick of its clock as another, and leaves the size as it was,
-// can go unnoticed; from Linux 6.13 on, not even that.
+// written to since. A write moves the time of change on, but only by ticks of the
+// kernel's clock, before Linux 6.13: one of the same length within the tick in
+// which the file was opened and written to before can go unnoticed there.
 func (d database) changed() (bool, error) {
 	var now unix.Stat_t
 	err := unix.Stat(d.path, &now)
@@ -366,8 +366,8 @@ func (d database) changed() (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("stat %s: %w", d.path, err)
 	}
-	return d.fd < 0 || now.Dev != d.status.Dev || now.Ino != d.status.Ino || now.Size != d.status.Size ||
-		now.Mtim != d.status.Mtim || now.Ctim != d.status.Ctim, nil
+	// All of these are 0 for one that was missing.
+	return now.Dev != d.status.Dev || now.Ino != d.status.Ino || now.Size != d.status.Size || now.Ctim != d.status.Ctim, nil
 }
 
 // close is for a file that is to be opened again.
