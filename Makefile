@@ -2,6 +2,7 @@
 # make demo     build it, and show it as PID 1 of a container-like namespace
 # make test     run the whole test suite; as root nothing of it is skipped
 # make test-faults  let each system call fail in each way, start 10,000 at once, and see it end well
+# make test-mutants  break the program in each way, and see a test fail (MUTANTS=REGEXP: only these)
 # make test-docker  run the images in examples/ and more in a Docker engine
 # make lint     go vet, staticcheck, gofumpt, shellcheck, mandoc
 # make install  DESTDIR= PREFIX=/usr/local LINKS="gosu su-exec" (links only when asked for)
@@ -20,7 +21,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
 
-.PHONY: all stepdown demo test test-docker test-faults lint install clean
+.PHONY: all stepdown demo test test-docker test-faults test-mutants lint install clean
 
 all: stepdown
 
@@ -41,9 +42,12 @@ test-faults: stepdown
 	command -v strace >/dev/null || apt-get install -y -q --no-install-recommends strace >/dev/null
 	STEPDOWN=$(CURDIR)/stepdown $(GO) test -count=1 -tags faults -run "TestFaults|TestCost" -timeout 25m $(TESTFLAGS) .
 
+test-mutants:
+	MUTANTS='$(MUTANTS)' $(GO) test -count=1 -tags mutants -run TestMutants -timeout 10h $(TESTFLAGS) .
+
 lint:
-	$(GO) vet -tags docker,faults ./...
-	$(GO) run $(STATICCHECK) -tags docker,faults ./...
+	$(GO) vet -tags docker,faults,mutants ./...
+	$(GO) run $(STATICCHECK) -tags docker,faults,mutants ./...
 	@files=$$($(GO) run $(GOFUMPT) -l .) && test -z "$$files" || { echo "gofumpt would change: $$files"; exit 1; }
 	shellcheck $(SCRIPTS)
 	mandoc -T lint docs/stepdown.1

@@ -155,6 +155,16 @@ func rawenv() {
 	must("rawenv", errors.New("no -- in the arguments"))
 }
 
+// noargv runs a program without any argument, so that not even its name is in
+// argv. A kernel from 5.18 on adds an empty one: execve(2).
+//
+//	noargv PROGRAM
+func noargv() {
+	path, err := exec.LookPath(os.Args[1])
+	must("look up", err)
+	must("exec "+path, syscall.Exec(path, nil, os.Environ()))
+}
+
 // filecap gives a program file CAP_SETGID and CAP_SETUID, permitted and
 // effective, as setcap(8) does, which not every Debian has: struct vfs_cap_data
 // of include/uapi/linux/capability.h.

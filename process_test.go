@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -104,6 +106,79 @@ func processesBeside(t *testing.T, pid int) []string {
 		other, err := os.Readlink(link)
 		return err != nil || other != namespace || link == fmt.Sprintf("/proc/%d/ns/pid", pid)
 	})
+}
+
+// From the moment at which it has the user's uid on, and up to the exec, no other
+// process of that user may look into it: its other threads are root's as yet.
+func TestNobodyLooksIn(t *testing.T) {
+	needRoot(t)
+	runtime.LockOSThread() // a tracer is a thread
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command(filepath.Join(installed(t), "stepdown"), "1000:1000", "sleep", "1000")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	pid := cmd.Process.Pid
+	var stop syscall.WaitStatus
+	if _, err := syscall.Wait4(pid, &stop, 0, nil); err != nil || !stop.Stopped() {
+		t.Fatalf("after the start: %v, %v", stop, err)
+	}
+
+	// From one system call to the next.
+	stops := 0
+	for {
+		signal := 0
+		if stop.StopSignal() != syscall.SIGTRAP {
+			signal = int(stop.StopSignal())
+		}
+		if err := syscall.PtraceSyscall(pid, signal); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := syscall.Wait4(pid, &stop, 0, nil); err != nil || !stop.Stopped() {
+			t.Fatalf("ended before the exec: %v, %v", stop, err)
+		}
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(status), "\nUid:\t1000\t1000\t1000\t1000\n") {
+			continue
+		}
+		look := exec.Command("cat", fmt.Sprintf("/proc/%d/environ", pid))
+		look.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1000}}
+		out, err := look.CombinedOutput()
+		if strings.HasPrefix(string(status), "Name:\tsleep\n") {
+			if err != nil {
+				t.Errorf("the command itself cannot be looked into: %v: %s", err, out)
+			}
+			break
+		}
+		stops++
+		if err == nil {
+			t.Fatalf("looked in at the stop number %d: %q", stops, out)
+		}
+	}
+	if stops < 5 {
+		t.Errorf("stopped %d times between setresuid and execve", stops)
+	}
+}
+
+// The program needs no library and no loader, so that no file of the image and no
+// LD_PRELOAD gets its code into it.
+func TestProgramIsStatic(t *testing.T) {
+	program, err := elf.Open(filepath.Join(installed(t), "stepdown"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	for _, segment := range program.Progs {
+		if segment.Type == elf.PT_INTERP || segment.Type == elf.PT_DYNAMIC {
+			t.Errorf("it has a segment %v", segment.Type)
+		}
+	}
 }
 
 // On a terminal, the terminal stays the controlling one: the keyboard's signals

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		"ingroups":   ingroups,
 		"listen":     listen,
 		"rawenv":     rawenv,
+		"noargv":     noargv,
 		"filecap":    filecap,
 	})
 }
@@ -80,7 +81,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // needRoot skips a test that changes ids, mounts, or makes namespaces.
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: ids, mounts and namespaces are changed")
@@ -89,7 +90,7 @@ func needRoot(t *testing.T) {
 
 // needNamespaces skips a test that is nothing without a namespace of its own,
 // where hasNamespaces says that there is none.
-func needNamespaces(t *testing.T) {
+func needNamespaces(t testing.TB) {
 	t.Helper()
 	if !hasNamespaces(t) {
 		t.Skip("needs CAP_SYS_ADMIN: makes namespaces, which this container is not allowed")
@@ -99,7 +100,7 @@ func needNamespaces(t *testing.T) {
 // hasNamespaces tells whether the kernel lets this process make namespaces. It
 // looks only where a machine is thrown away after the tests: anywhere else there
 // have to be some, and a test that gets none fails instead of being skipped.
-func hasNamespaces(t *testing.T) bool {
+func hasNamespaces(t testing.TB) bool {
 	t.Helper()
 	if !throwaway() {
 		return true
@@ -116,7 +117,7 @@ func hasNamespaces(t *testing.T) bool {
 // installed returns a directory that every user may search, with the program
 // under test in it, also under the names that it stands in for. The environment
 // variable STEPDOWN names the program; without it, it is built.
-func installed(t *testing.T) string {
+func installed(t testing.TB) string {
 	t.Helper()
 	bin := publicDir(t)
 	path := filepath.Join(bin, "stepdown")
@@ -159,7 +160,7 @@ func helpersDir(t *testing.T) string {
 }
 
 // workDir returns a directory for sandbox, with these files in its etc.
-func workDir(t *testing.T, etc map[string]string) string {
+func workDir(t testing.TB, etc map[string]string) string {
 	t.Helper()
 	work := publicDir(t)
 	for name, text := range etc {
@@ -175,7 +176,7 @@ func workDir(t *testing.T, etc map[string]string) string {
 }
 
 // publicDir returns a temporary directory that every user may search.
-func publicDir(t *testing.T) string {
+func publicDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, d := range []string{dir, filepath.Dir(dir)} {
