@@ -153,6 +153,28 @@ func pretend() {
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)}, // 0 is success
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
+	installFilter(filter)
+	become(os.Args[2:], os.Environ())
+}
+
+// nowrite runs a command that is killed when it opens a file for writing.
+//
+//	nowrite COMMAND [ARGUMENT...]
+func nowrite() {
+	runtime.LockOSThread()
+	installFilter([]unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the system call's number
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_OPENAT, Jf: 3},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 32}, // the low half of its third argument
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: unix.O_WRONLY | unix.O_RDWR | unix.O_CREAT, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_KILL_PROCESS},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	})
+	become(os.Args[1:], os.Environ())
+}
+
+// installFilter puts the calling thread, and what it execs, under a seccomp filter.
+func installFilter(filter []unix.SockFilter) {
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	install := func() error {
 		return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
@@ -163,7 +185,6 @@ func pretend() {
 		err = install()
 	}
 	must("seccomp", err)
-	become(os.Args[2:], os.Environ())
 }
 
 // securebits runs a command with these securebits, a number: capabilities(7).

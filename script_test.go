@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 		"securebits": securebits,
 		"listen":     listen,
 		"rawenv":     rawenv,
+		"nowrite":    nowrite,
 		"noargv":     noargv,
 		"filecap":    filecap,
 	})
