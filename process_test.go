@@ -149,16 +149,16 @@ func TestNobodyLooksIn(t *testing.T) {
 		}
 		look := exec.Command("cat", fmt.Sprintf("/proc/%d/environ", pid))
 		look.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1000}}
-		out, err := look.CombinedOutput()
+		err = look.Run()
 		if strings.HasPrefix(string(status), "Name:\tsleep\n") {
 			if err != nil {
-				t.Errorf("the command itself cannot be looked into: %v: %s", err, out)
+				t.Errorf("the command itself cannot be looked into: %v", err)
 			}
 			break
 		}
 		stops++
 		if err == nil {
-			t.Fatalf("looked in at the stop number %d: %q", stops, out)
+			t.Fatalf("looked in at the stop number %d", stops)
 		}
 	}
 	if stops < 5 {

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		"ingroups":   ingroups,
 		"listen":     listen,
 		"rawenv":     rawenv,
+		"nowrite":    nowrite,
 		"noargv":     noargv,
 		"filecap":    filecap,
 	})
