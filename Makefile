@@ -4,6 +4,11 @@
 # make test-faults  let each system call fail in each way, start 10,000 at once, and see it end well
 # make test-mutants  break the program in each way, and see a test fail (MUTANTS=REGEXP: only these)
 # make test-docker  run the images in examples/ and more in a Docker engine
+# make release  RELEASE_KEY=  all of a release in dist/, of the tag that is checked out
+# make release-check      prove what is in dist/
+# make release-rehearsal  both, in a clone, with a version and a key that are made up
+# make test-release       what has to stop a release, and what is stated of advisories
+# make reproduce VERSION= build the binaries of a release again, and print their checksums
 # make lint     go vet, staticcheck, gofumpt, shellcheck, mandoc
 # make install  DESTDIR= PREFIX=/usr/local LINKS="gosu su-exec" (links only when asked for)
 
@@ -12,21 +17,25 @@ DESTDIR ?=
 PREFIX  ?= /usr/local
 LINKS   ?=
 VERSION ?=
+OUTPUT  ?= stepdown
 
 # The symbol table stays: govulncheck reads it to tell which functions are in
-# the binary. -w leaves out the debugger's data only.
-LDFLAGS := -w $(if $(VERSION),-X main.version=$(VERSION))
+# the binary. -w leaves out the debugger's data only. Without a build id of Go's,
+# the same source is the same bytes also where the go command was built otherwise.
+LDFLAGS := -w -buildid= $(if $(VERSION),-X main.version=$(VERSION))
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+TAGS        := docker,faults,mutants,release
 SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
 
-.PHONY: all stepdown demo test test-docker test-faults test-mutants lint install clean
+.PHONY: all stepdown demo test test-docker test-faults test-mutants test-release lint install clean
+.PHONY: release release-check release-rehearsal reproduce
 
 all: stepdown
 
 stepdown:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o '$(OUTPUT)' .
 
 demo: stepdown
 	scripts/demo.sh ./stepdown
@@ -45,9 +54,27 @@ test-faults: stepdown
 test-mutants:
 	MUTANTS='$(MUTANTS)' $(GO) test -count=1 -tags mutants -run TestMutants -timeout 10h $(TESTFLAGS) .
 
+test-release:
+	$(GO) test -count=1 -tags release -run TestRelease $(TESTFLAGS) .
+	$(GO) -C tools test -count=1 $(TESTFLAGS) ./...
+
+release:
+	scripts/release.sh
+
+release-check:
+	scripts/release-check.sh
+
+release-rehearsal:
+	scripts/release-rehearsal.sh
+
+reproduce:
+	@scripts/reproduce.sh '$(VERSION)'
+
 lint:
-	$(GO) vet -tags docker,faults,mutants ./...
-	$(GO) run $(STATICCHECK) -tags docker,faults,mutants ./...
+	$(GO) vet -tags $(TAGS) ./...
+	$(GO) run $(STATICCHECK) -tags $(TAGS) ./...
+	$(GO) -C tools vet ./...
+	cd tools && $(GO) run $(STATICCHECK) ./...
 	@files=$$($(GO) run $(GOFUMPT) -l .) && test -z "$$files" || { echo "gofumpt would change: $$files"; exit 1; }
 	shellcheck $(SCRIPTS)
 	mandoc -T lint docs/stepdown.1
@@ -58,4 +85,4 @@ install: stepdown
 	for link in $(LINKS); do ln -sf stepdown $(DESTDIR)$(PREFIX)/bin/$$link; done
 
 clean:
-	rm -f stepdown
+	rm -rf stepdown dist
