@@ -11,10 +11,12 @@ DESTDIR ?=
 PREFIX  ?= /usr/local
 LINKS   ?=
 VERSION ?=
+OUTPUT  ?= stepdown
 
 # The symbol table stays: govulncheck reads it to tell which functions are in
-# the binary. -w leaves out the debugger's data only.
-LDFLAGS := -w $(if $(VERSION),-X main.version=$(VERSION))
+# the binary. -w leaves out the debugger's data only. Without a build id of Go's,
+# the same source is the same bytes also where the go command was built otherwise.
+LDFLAGS := -w -buildid= $(if $(VERSION),-X main.version=$(VERSION))
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
@@ -25,7 +27,7 @@ SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
 all: stepdown
 
 stepdown:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o '$(OUTPUT)' .
 
 demo: stepdown
 	scripts/demo.sh ./stepdown
