@@ -2,6 +2,7 @@
 # make demo     build it, and show it as PID 1 of a container-like namespace
 # make test     run the whole test suite; as root nothing of it is skipped
 # make test-faults  let each system call fail in each way, and see it end well
+# make test-emulated  run the scripts on each architecture of a release; RELEASE=DIR has it built
 # make test-docker  run the images in examples/ and more in a Docker engine
 # make lint     go vet, staticcheck, gofumpt, shellcheck, mandoc
 # make install  DESTDIR= PREFIX=/usr/local LINKS="gosu su-exec" (links only when asked for)
@@ -12,6 +13,7 @@ PREFIX  ?= /usr/local
 LINKS   ?=
 VERSION ?=
 OUTPUT  ?= stepdown
+RELEASE ?=
 
 # The symbol table stays: govulncheck reads it to tell which functions are in
 # the binary. -w leaves out the debugger's data only. Without a build id of Go's,
@@ -22,7 +24,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
 
-.PHONY: all stepdown demo test test-docker test-faults lint install clean
+.PHONY: all stepdown demo test test-docker test-emulated test-faults lint install clean
 
 all: stepdown
 
@@ -43,9 +45,15 @@ test-faults: stepdown
 	command -v strace >/dev/null || apt-get install -y -q --no-install-recommends strace >/dev/null
 	STEPDOWN=$(CURDIR)/stepdown $(GO) test -count=1 -tags faults -run TestFaults -timeout 25m $(TESTFLAGS) .
 
+test-emulated:
+	command -v qemu-arm-static >/dev/null || apt-get install -y -q --no-install-recommends qemu-user-static >/dev/null
+	set -e; dir='$(RELEASE)'; \
+	test -n "$$dir" || { dir=$$(mktemp -d); trap 'rm -r "$$dir"' EXIT; scripts/build.sh "$$dir" 0.0.0; }; \
+	RELEASE=$$(realpath "$$dir") $(GO) test -count=1 -tags emulated -run TestEmulated -timeout 25m -v $(TESTFLAGS) .
+
 lint:
-	$(GO) vet -tags docker,faults ./...
-	$(GO) run $(STATICCHECK) -tags docker,faults ./...
+	$(GO) vet -tags docker,emulated,faults ./...
+	$(GO) run $(STATICCHECK) -tags docker,emulated,faults ./...
 	@files=$$($(GO) run $(GOFUMPT) -l .) && test -z "$$files" || { echo "gofumpt would change: $$files"; exit 1; }
 	shellcheck $(SCRIPTS)
 	mandoc -T lint docs/stepdown.1

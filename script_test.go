@@ -42,6 +42,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("PATH", bin+":"+helpers+":/usr/sbin:/usr/bin:/sbin:/bin")
 			env.Setenv("BIN", bin)
 			env.Setenv("STEPDOWN_TEST_THROWAWAY", os.Getenv("STEPDOWN_TEST_THROWAWAY"))
+			env.Vars = append(env.Vars, processor()...)
 			return os.Chmod(env.WorkDir, 0o755)
 		},
 		Condition: func(name string) (bool, error) {
@@ -137,6 +138,15 @@ func installed(t *testing.T) string {
 		}
 	}
 	return bin
+}
+
+// processor is what the environment has to have for a program under test that qemu
+// runs as one of another processor: emulated_test.go.
+func processor() []string {
+	if model, isSet := os.LookupEnv("QEMU_CPU"); isSet {
+		return []string{"QEMU_CPU=" + model}
+	}
+	return nil
 }
 
 // helpersDir returns the directory with the programs of TestMain, which from
