@@ -73,6 +73,10 @@ func TestEmulated(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Fatalf("a machine for %s does not run amd64 and i386 by itself", runtime.GOARCH)
 	}
+	release := os.Getenv("RELEASE")
+	if release == "" {
+		t.Fatal("the environment variable RELEASE names no directory: use make test-emulated")
+	}
 	checkNoneIsMissing(t)
 	scripts := scriptNames(t)
 	for _, a := range architectures {
@@ -81,17 +85,19 @@ func TestEmulated(t *testing.T) {
 			a.checkLevel(t)
 
 			reasons := a.exclusions(t, scripts)
-			results, output := a.runSuite(t, filepath.Join(os.Getenv("RELEASE"), "stepdown-"+a.name))
-			report := fmt.Sprintf("%d scripts, TestPID1 and TestTerminal passed", len(scripts)-len(reasons))
-			for _, name := range append([]string{"TestPID1", "TestTerminal"}, scripts...) {
+			report := fmt.Sprintf("%s %s: %d scripts, TestPID1 and TestTerminal passed", a.name, a.processor, len(scripts)-len(reasons))
+			names := append([]string{"TestPID1", "TestTerminal"}, scripts...)
+			results := a.runSuite(t, filepath.Join(release, "stepdown-"+a.name), names)
+			for _, name := range names {
+				result := results[name]
 				reason, isExcluded := reasons[name]
 				switch {
-				case isExcluded && results[name] != "FAIL":
-					t.Errorf("%s: got %q, want FAIL: it is excluded because %s: if it is not so, remove that", name, results[name], reason)
+				case isExcluded && result.outcome != "FAIL":
+					t.Errorf("%s: %s, want FAIL: it is excluded because %s: if that is not so, remove it there", name, result.outcome, reason)
 				case isExcluded:
-					report += fmt.Sprintf("\nwithout %s: %s", name, reason)
-				case results[name] != "PASS":
-					t.Errorf("%s: got %q, want PASS:\n%s", name, results[name], output[name])
+					report += fmt.Sprintf("\n%s without %s: %s", a.name, name, reason)
+				case result.outcome != "PASS":
+					t.Errorf("%s: %s, want PASS:\n%s", name, result.outcome, result.output)
 				}
 			}
 			if !t.Failed() {
@@ -160,9 +166,9 @@ func (a architecture) checkLevel(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 
-	any := a
-	any.processor = ""
-	if out, err := any.command(t, program, program, "--version").CombinedOutput(); err != nil {
+	best := a
+	best.processor = ""
+	if out, err := best.command(t, program, program, "--version").CombinedOutput(); err != nil {
 		t.Errorf("%s, on qemu's own processor: %v\n%s", a.beyond, err, out)
 	}
 	out, err := a.command(t, program, program, "--version").CombinedOutput()
@@ -178,35 +184,40 @@ var (
 	testEnded  = regexp.MustCompile(`(?m)^ {0,4}--- ([A-Z]+): (?:TestScript/)?(\S+) \(`)
 )
 
+// A result is what came of a test, PASS, FAIL or SKIP, and what it printed.
+type result struct{ outcome, output string }
+
 // runSuite runs the tests with program as the one under test, and returns what came
-// of each, and its output.
-func (a architecture) runSuite(t *testing.T, program string) (results, output map[string]string) {
+// of each of names. All of them have to have run.
+func (a architecture) runSuite(t *testing.T, program string, names []string) map[string]result {
 	t.Helper()
 	cmd := a.command(t, program, a.suite(t),
 		"-test.v", "-test.run=^(TestScript|TestPID1|TestTerminal)$", "-test.parallel=1", "-test.timeout=20m")
 	cmd.Env = append(cmd.Env, "STEPDOWN="+program)
-	out, err := cmd.CombinedOutput()
-	var failed *exec.ExitError
-	if err != nil && !errors.As(err, &failed) {
-		t.Fatal(err)
+	bytes, err := cmd.CombinedOutput()
+	out := string(bytes)
+
+	outcomes := make(map[string]string)
+	for _, match := range testEnded.FindAllStringSubmatch(out, -1) {
+		outcomes[match[2]] = match[1]
 	}
-	all := string(out)
-	results, output = make(map[string]string), make(map[string]string)
-	for _, match := range testEnded.FindAllStringSubmatch(all, -1) {
-		results[match[2]] = match[1]
-	}
-	begins := testBegins.FindAllStringSubmatchIndex(all, -1)
+	outputs := make(map[string]string)
+	begins := testBegins.FindAllStringSubmatchIndex(out, -1)
 	for i, match := range begins {
-		end := len(all)
+		end := len(out)
 		if i+1 < len(begins) {
 			end = begins[i+1][0]
 		}
-		output[all[match[2]:match[3]]] += all[match[1]:end]
+		outputs[out[match[2]:match[3]]] += out[match[1]:end]
 	}
-	if len(results) == 0 {
-		t.Fatalf("no test ran: %v\n%s", err, all)
+	results := make(map[string]result)
+	for _, name := range names {
+		if outcomes[name] == "" {
+			t.Fatalf("%s was not run: %v\n%s", name, err, out)
+		}
+		results[name] = result{outcomes[name], outputs[name]}
 	}
-	return results, output
+	return results
 }
 
 // suite returns the tests as a program. They are the machine's own, except for i386:
