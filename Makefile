@@ -49,7 +49,7 @@ test-emulated:
 	command -v qemu-arm-static >/dev/null || apt-get install -y -q --no-install-recommends qemu-user-static >/dev/null
 	set -e; dir='$(RELEASE)'; \
 	test -n "$$dir" || { dir=$$(mktemp -d); trap 'rm -r "$$dir"' EXIT; scripts/build.sh "$$dir" 0.0.0; }; \
-	RELEASE=$$(realpath "$$dir") $(GO) test -count=1 -tags emulated -run TestEmulated -timeout 25m -v $(TESTFLAGS) .
+	RELEASE=$$(realpath "$$dir") $(GO) test -count=1 -tags emulated -run TestEmulated -timeout 1h -v $(TESTFLAGS) .
 
 lint:
 	$(GO) vet -tags docker,emulated,faults ./...

@@ -1,10 +1,10 @@
 //go:build emulated
 
-// This file runs the programs of a release, each as its own architecture does: the
+// This file runs the programs of a release, each on its own architecture: the
 // scripts in testdata/script, PID 1 and the terminal. make test-emulated builds
-// them. An amd64 machine runs those for amd64 and i386 by itself. For the others
-// the kernel calls qemu, and only inside of a user namespace: the machine's own
-// settings stay as they are.
+// the programs. An amd64 machine runs those for amd64 and i386 by itself. For the
+// others the kernel calls qemu, and only inside of a user namespace: the machine's
+// own settings stay as they are.
 package main
 
 import (
@@ -85,9 +85,9 @@ func TestEmulated(t *testing.T) {
 			a.checkLevel(t)
 
 			reasons := a.exclusions(t, scripts)
-			report := fmt.Sprintf("%s %s: %d scripts, TestPID1 and TestTerminal passed", a.name, a.processor, len(scripts)-len(reasons))
 			names := append([]string{"TestPID1", "TestTerminal"}, scripts...)
 			results := a.runSuite(t, filepath.Join(release, "stepdown-"+a.name), names)
+			report := fmt.Sprintf("%s %s: %d of %d scripts, TestPID1 and TestTerminal", a.name, a.processor, len(scripts)-len(reasons), len(scripts))
 			for _, name := range names {
 				result := results[name]
 				reason, isExcluded := reasons[name]
@@ -192,7 +192,7 @@ type result struct{ outcome, output string }
 func (a architecture) runSuite(t *testing.T, program string, names []string) map[string]result {
 	t.Helper()
 	cmd := a.command(t, program, a.suite(t),
-		"-test.v", "-test.run=^(TestScript|TestPID1|TestTerminal)$", "-test.parallel=1", "-test.timeout=20m")
+		"-test.v", "-test.run=^(TestScript|TestPID1|TestTerminal)$", "-test.parallel=1", "-test.timeout=1h")
 	cmd.Env = append(cmd.Env, "STEPDOWN="+program)
 	bytes, err := cmd.CombinedOutput()
 	out := string(bytes)

@@ -140,8 +140,9 @@ func installed(t *testing.T) string {
 	return bin
 }
 
-// processor is what the environment has to have for a program under test that qemu
-// runs as one of another processor: emulated_test.go.
+// processor is what the environment holds where qemu runs the program under test on a
+// certain processor: emulated_test.go. A script that empties the environment gets
+// qemu's own.
 func processor() []string {
 	if model, isSet := os.LookupEnv("QEMU_CPU"); isSet {
 		return []string{"QEMU_CPU=" + model}
