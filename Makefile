@@ -3,6 +3,7 @@
 # make test     run the whole test suite; as root nothing of it is skipped
 # make test-faults  let each system call fail in each way, start 10,000 at once, and see it end well
 # make test-mutants  break the program in each way, and see a test fail (MUTANTS=REGEXP: only these)
+# make test-emulated  run the scripts on each architecture of a release; RELEASE=DIR has it built
 # make test-docker  run the images in examples/ and more in a Docker engine
 # make release  RELEASE_KEY=  all of a release in dist/, of the tag that is checked out
 # make release-check      prove what is in dist/
@@ -18,6 +19,7 @@ PREFIX  ?= /usr/local
 LINKS   ?=
 VERSION ?=
 OUTPUT  ?= stepdown
+RELEASE ?=
 
 # The symbol table stays: govulncheck reads it to tell which functions are in
 # the binary. -w leaves out the debugger's data only. Without a build id of Go's,
@@ -26,10 +28,10 @@ LDFLAGS := -w -buildid= $(if $(VERSION),-X main.version=$(VERSION))
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
-TAGS        := docker,faults,mutants,release
+TAGS        := docker,faults,mutants,release,emulated
 SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
 
-.PHONY: all stepdown demo test test-docker test-faults test-mutants test-release lint install clean
+.PHONY: all stepdown demo test test-docker test-faults test-mutants test-emulated test-release lint install clean
 .PHONY: release release-check release-rehearsal reproduce
 
 all: stepdown
@@ -69,6 +71,12 @@ release-rehearsal:
 
 reproduce:
 	@scripts/reproduce.sh '$(VERSION)'
+
+test-emulated:
+	command -v qemu-arm-static >/dev/null || apt-get install -y -q --no-install-recommends qemu-user-static >/dev/null
+	set -e; dir='$(RELEASE)'; \
+	test -n "$$dir" || { dir=$$(mktemp -d); trap 'rm -r "$$dir"' EXIT; scripts/build.sh "$$dir" 0.0.0; }; \
+	RELEASE=$$(realpath "$$dir") $(GO) test -count=1 -tags emulated -run TestEmulated -timeout 1h -v $(TESTFLAGS) .
 
 lint:
 	$(GO) vet -tags $(TAGS) ./...

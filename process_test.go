@@ -28,7 +28,7 @@ func asPID1(t *testing.T, command ...string) *exec.Cmd {
 	work := workDir(t, map[string]string{"passwd": "app:x:1000:1000::/:/bin/sh\n"})
 	cmd := exec.Command(filepath.Join(helpersDir(t), "sandbox"),
 		append([]string{filepath.Join(installed(t), "stepdown"), "app"}, command...)...)
-	cmd.Env = []string{"WORK=" + work, "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.Env = append(processor(), "WORK="+work, "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
 	t.Cleanup(func() {
 		if cmd.Process != nil && cmd.ProcessState == nil {
