@@ -8,9 +8,10 @@
 # make release  RELEASE_KEY=  all of a release in dist/, of the tag that is checked out
 # make release-check      prove what is in dist/
 # make release-rehearsal  both, in a clone, with a version and a key that are made up
-# make test-release       what has to stop a release, and what is stated of advisories
+# make test-release       what has to stop a release, what is stated of advisories, what docs/ says to type
 # make reproduce VERSION= build the binaries of a release again, and print their checksums
-# make lint     go vet, staticcheck, gofumpt, shellcheck, mandoc
+# make vulncheck  ask the Go vulnerability database about the source
+# make lint     go vet, staticcheck, gofumpt, shellcheck, mandoc, actionlint
 # make install  DESTDIR= PREFIX=/usr/local LINKS="gosu su-exec" (links only when asked for)
 
 GO      ?= go
@@ -28,10 +29,11 @@ LDFLAGS := -w -buildid= $(if $(VERSION),-X main.version=$(VERSION))
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 TAGS        := docker,faults,mutants,release,emulated
 SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
 
-.PHONY: all stepdown demo test test-docker test-faults test-mutants test-emulated test-release lint install clean
+.PHONY: all stepdown demo test test-docker test-faults test-mutants test-emulated test-release vulncheck lint install clean
 .PHONY: release release-check release-rehearsal reproduce
 
 all: stepdown
@@ -56,8 +58,9 @@ test-faults: stepdown
 test-mutants:
 	MUTANTS='$(MUTANTS)' $(GO) test -count=1 -tags mutants -run TestMutants -timeout 10h $(TESTFLAGS) .
 
-test-release:
-	$(GO) test -count=1 -tags release -run TestRelease $(TESTFLAGS) .
+test-release: stepdown
+	for tool in curl gpg gpgv; do command -v $$tool || apt-get install -y -q --no-install-recommends $$tool; done >/dev/null
+	STEPDOWN=$(CURDIR)/stepdown $(GO) test -count=1 -tags release -run TestRelease $(TESTFLAGS) .
 	$(GO) -C tools test -count=1 $(TESTFLAGS) ./...
 
 release:
@@ -78,6 +81,9 @@ test-emulated:
 	test -n "$$dir" || { dir=$$(mktemp -d); trap 'rm -r "$$dir"' EXIT; scripts/build.sh "$$dir" 0.0.0; }; \
 	RELEASE=$$(realpath "$$dir") $(GO) test -count=1 -tags emulated -run TestEmulated -timeout 1h -v $(TESTFLAGS) .
 
+vulncheck:
+	scripts/vulncheck.sh
+
 lint:
 	$(GO) vet -tags $(TAGS) ./...
 	$(GO) run $(STATICCHECK) -tags $(TAGS) ./...
@@ -86,6 +92,7 @@ lint:
 	@files=$$($(GO) run $(GOFUMPT) -l .) && test -z "$$files" || { echo "gofumpt would change: $$files"; exit 1; }
 	shellcheck $(SCRIPTS)
 	mandoc -T lint docs/stepdown.1
+	$(GO) run $(ACTIONLINT)
 
 install: stepdown
 	install -D -m 0755 stepdown $(DESTDIR)$(PREFIX)/bin/stepdown
