@@ -184,12 +184,12 @@ var (
 	testEnded  = regexp.MustCompile(`(?m)^ {0,4}--- ([A-Z]+): (?:TestScript/)?(\S+) \(`)
 )
 
-// A result is what came of a test, PASS, FAIL or SKIP, and what it printed.
-type result struct{ outcome, output string }
+// A verdict is what came of a test, PASS, FAIL or SKIP, and what it printed.
+type verdict struct{ outcome, output string }
 
 // runSuite runs the tests with program as the one under test, and returns what came
 // of each of names. All of them have to have run.
-func (a architecture) runSuite(t *testing.T, program string, names []string) map[string]result {
+func (a architecture) runSuite(t *testing.T, program string, names []string) map[string]verdict {
 	t.Helper()
 	cmd := a.command(t, program, a.suite(t),
 		"-test.v", "-test.run=^(TestScript|TestPID1|TestTerminal)$", "-test.parallel=1", "-test.timeout=1h")
@@ -210,12 +210,12 @@ func (a architecture) runSuite(t *testing.T, program string, names []string) map
 		}
 		outputs[out[match[2]:match[3]]] += out[match[1]:end]
 	}
-	results := make(map[string]result)
+	results := make(map[string]verdict)
 	for _, name := range names {
 		if outcomes[name] == "" {
 			t.Fatalf("%s was not run: %v\n%s", name, err, out)
 		}
-		results[name] = result{outcomes[name], outputs[name]}
+		results[name] = verdict{outcomes[name], outputs[name]}
 	}
 	return results
 }
