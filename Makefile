@@ -6,9 +6,10 @@
 # make release  RELEASE_KEY=  all of a release in dist/, of the tag that is checked out
 # make release-check      prove what is in dist/
 # make release-rehearsal  both, in a clone, with a version and a key that are made up
-# make test-release       what has to stop a release, and what is stated of advisories
+# make test-release       what has to stop a release, what is stated of advisories, what docs/ says to type
 # make reproduce VERSION= build the binaries of a release again, and print their checksums
-# make lint     go vet, staticcheck, gofumpt, shellcheck, mandoc
+# make vulncheck  ask the Go vulnerability database about the source
+# make lint     go vet, staticcheck, gofumpt, shellcheck, mandoc, actionlint
 # make install  DESTDIR= PREFIX=/usr/local LINKS="gosu su-exec" (links only when asked for)
 
 GO      ?= go
@@ -25,9 +26,10 @@ LDFLAGS := -w -buildid= $(if $(VERSION),-X main.version=$(VERSION))
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
 
-.PHONY: all stepdown demo test test-docker test-faults test-release lint install clean
+.PHONY: all stepdown demo test test-docker test-faults test-release vulncheck lint install clean
 .PHONY: release release-check release-rehearsal reproduce
 
 all: stepdown
@@ -49,8 +51,9 @@ test-faults: stepdown
 	command -v strace >/dev/null || apt-get install -y -q --no-install-recommends strace >/dev/null
 	STEPDOWN=$(CURDIR)/stepdown $(GO) test -count=1 -tags faults -run TestFaults -timeout 25m $(TESTFLAGS) .
 
-test-release:
-	$(GO) test -count=1 -tags release -run TestRelease $(TESTFLAGS) .
+test-release: stepdown
+	for tool in curl gpg gpgv; do command -v $$tool || apt-get install -y -q --no-install-recommends $$tool; done >/dev/null
+	STEPDOWN=$(CURDIR)/stepdown $(GO) test -count=1 -tags release -run TestRelease $(TESTFLAGS) .
 	$(GO) -C tools test -count=1 $(TESTFLAGS) ./...
 
 release:
@@ -65,6 +68,9 @@ release-rehearsal:
 reproduce:
 	@scripts/reproduce.sh '$(VERSION)'
 
+vulncheck:
+	scripts/vulncheck.sh
+
 lint:
 	$(GO) vet -tags docker,faults,release ./...
 	$(GO) run $(STATICCHECK) -tags docker,faults,release ./...
@@ -73,6 +79,7 @@ lint:
 	@files=$$($(GO) run $(GOFUMPT) -l .) && test -z "$$files" || { echo "gofumpt would change: $$files"; exit 1; }
 	shellcheck $(SCRIPTS)
 	mandoc -T lint docs/stepdown.1
+	$(GO) run $(ACTIONLINT)
 
 install: stepdown
 	install -D -m 0755 stepdown $(DESTDIR)$(PREFIX)/bin/stepdown
