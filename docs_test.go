@@ -29,7 +29,7 @@ func TestReleaseVerification(t *testing.T) {
 	const arch = "amd64"
 	program := "stepdown-" + arch
 	for _, key := range []string{"release key", "another key"} {
-		mustShell(t, ".", "gpg --batch --quiet --passphrase '' --quick-generate-key '"+key+"'")
+		mustShell(t, ".", "gpg --batch --quiet --passphrase '' --quick-generate-key '"+key+"' ed25519 sign 1d")
 	}
 	verify := onlyBlock(t, "docs/RELEASES.md", "Verify a download")
 	install := onlyBlock(t, "docs/INSTALL.md", "The program alone")
