@@ -5,6 +5,8 @@
 # make test-mutants  break the program in each way, and see a test fail (MUTANTS=REGEXP: only these)
 # make test-emulated  run the scripts on each architecture of a release; RELEASE=DIR has it built
 # make test-docker  run the images in examples/ and more in a Docker engine
+# make bench    measure it beside gosu, setpriv and others; TOOLS=FILE: and your own
+# make bench-docker  measure docker run with it, and with --user
 # make release  RELEASE_KEY=  all of a release in dist/, of the tag that is checked out
 # make release-check      prove what is in dist/
 # make release-rehearsal  both, in a clone, with a version and a key that are made up
@@ -33,7 +35,7 @@ ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 TAGS        := docker,faults,mutants,release,emulated
 SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
 
-.PHONY: all stepdown demo test test-docker test-faults test-mutants test-emulated test-release vulncheck lint install clean
+.PHONY: all stepdown demo test test-docker test-faults test-mutants test-emulated test-release bench bench-docker vulncheck lint install clean
 .PHONY: release release-check release-rehearsal reproduce
 
 all: stepdown
@@ -80,6 +82,12 @@ test-emulated:
 	set -e; dir='$(RELEASE)'; \
 	test -n "$$dir" || { dir=$$(mktemp -d); trap 'rm -r "$$dir"' EXIT; scripts/build.sh "$$dir" 0.0.0; }; \
 	RELEASE=$$(realpath "$$dir") $(GO) test -count=1 -tags emulated -run TestEmulated -timeout 1h -v $(TESTFLAGS) .
+
+bench: stepdown
+	scripts/bench.sh ./stepdown $(BENCHFLAGS)
+
+bench-docker: stepdown
+	scripts/with-docker.sh scripts/bench-docker.sh ./stepdown $(BENCHFLAGS)
 
 vulncheck:
 	scripts/vulncheck.sh
