@@ -162,6 +162,10 @@ func TestEachFailureEnds(t *testing.T) {
 		{"become", become, "getresgid", "read gids: getresgid" + denied},
 		{"become", become, "getgroups", "read supplementary groups: getgroups" + denied},
 		{"become", become, "PR_GET_NO_NEW_PRIVS", "read no_new_privs: prctl" + denied},
+		{"check", func(credentials) error { return all.check() }, "capget", "read capabilities: capget" + denied},
+		{"dropBounding", func(credentials) error { return all.dropBounding() }, "PR_CAPBSET_READ", "read the bounding set: prctl" + denied},
+		{"keep", func(credentials) error { return all.keep() }, "PR_SET_KEEPCAPS", "keep KILL over the change of uid: " +
+			"prctl(PR_SET_KEEPCAPS)" + denied + " (securebits that are locked?)"},
 		{"set", func(credentials) error { return app.apply() }, "setresgid", "setresgid 1000: not permitted although CAP_SETGID is held: " +
 			"a seccomp filter, a security module or the user namespace denies it"},
 		{"apply", func(credentials) error { return all.apply(1000) }, "capget", "read capabilities: capget" + denied},

@@ -454,15 +454,17 @@ func (in input) identity(c commandLine) (id Identity, refuse string) {
 		groups = append(groups, withoutGroup.Sgids...)
 	}
 	for _, name := range c.groupAdd {
-		gid := -1
-		if digits.MatchString(name) {
-			if gid, err = strconv.Atoi(name); err != nil || gid > maxID {
-				return id, "a gid is out of range"
+		number := name
+		if !digits.MatchString(name) {
+			i := slices.IndexFunc(group, func(line string) bool { return field(line, 0) == name })
+			if i < 0 {
+				return id, "there is no such group"
 			}
-		} else if i := slices.IndexFunc(group, func(line string) bool { return field(line, 0) == name }); i >= 0 {
-			gid, _ = strconv.Atoi(field(group[i], 2))
-		} else {
-			return id, "there is no such group"
+			number = field(group[i], 2)
+		}
+		gid, err := strconv.Atoi(number)
+		if err != nil || gid > maxID {
+			return id, "a gid is out of range"
 		}
 		groups = append(groups, gid)
 	}
