@@ -234,42 +234,37 @@ func readCapabilities() (capabilities, error) {
 	if err := unix.Capget(&header, &data[0]); err != nil {
 		return capabilities{}, fmt.Errorf("read capabilities: capget: %w", err)
 	}
-	ambient, err := readByNumber("ambient", func(number uintptr) (int, error) {
-		isSet, err := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, number, 0, 0)
-		if err == unix.EINVAL && number == 0 {
-			return 0, nil // a kernel before 4.3, which has no ambient set
-		}
-		return isSet, err
-	})
-	if err != nil {
-		return capabilities{}, err
-	}
-	return capabilities{
+	held := capabilities{
 		permitted:   capSet(data[1].Permitted)<<32 | capSet(data[0].Permitted),
 		effective:   capSet(data[1].Effective)<<32 | capSet(data[0].Effective),
 		inheritable: capSet(data[1].Inheritable)<<32 | capSet(data[0].Inheritable),
-		ambient:     ambient,
-	}, nil
+	}
+	// Only what is both permitted and inheritable can be ambient. The kernel tells
+	// of one at a time, and each time is a system call.
+	for number := range (held.permitted & held.inheritable).each {
+		isSet, err := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, uintptr(number), 0, 0)
+		if err == unix.EINVAL {
+			break // a kernel before 4.3, which has no ambient set
+		}
+		if err != nil {
+			return capabilities{}, fmt.Errorf("read the ambient capabilities: prctl: %w", err)
+		}
+		held.ambient |= capSet(isSet) << number
+	}
+	return held, nil
 }
 
-// readBounding reads the bounding set of the calling thread.
+// readBounding reads the bounding set of the calling thread. The kernel tells of
+// one capability at a time, up to the last one that it knows. It knows number 0.
 func readBounding() (capSet, error) {
-	return readByNumber("bounding", func(number uintptr) (int, error) {
-		return unix.PrctlRetInt(unix.PR_CAPBSET_READ, number, 0, 0, 0)
-	})
-}
-
-// readByNumber reads a set of which the kernel tells one capability at a time, up
-// to the last one that it knows. It knows number 0.
-func readByNumber(name string, ask func(number uintptr) (int, error)) (capSet, error) {
 	var set capSet
 	for number := range 64 {
-		isSet, err := ask(uintptr(number))
+		isSet, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(number), 0, 0, 0)
 		if err == unix.EINVAL && number > 0 {
 			break
 		}
 		if err != nil {
-			return 0, fmt.Errorf("read the %s capabilities: prctl: %w", name, err)
+			return 0, fmt.Errorf("read the bounding set: prctl: %w", err)
 		}
 		set |= capSet(isSet) << number
 	}

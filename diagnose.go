@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -43,7 +44,11 @@ func explain(call string, ids []int, err error) error {
 // setgroupsDenied tells whether the user namespace has setgroups switched off,
 // which no capability in it can change: user_namespaces(7).
 func setgroupsDenied() bool {
-	state, err := os.ReadFile("/proc/self/setgroups")
+	file, err := openDatabase("/proc/self/setgroups")
+	if err != nil {
+		return false
+	}
+	state, err := io.ReadAll(file)
 	return err == nil && strings.TrimSpace(string(state)) == "deny"
 }
 
@@ -65,14 +70,28 @@ func explainEPERM(name string, number int, otherwise string) error {
 // explainEINVAL names the first of the ids that the user namespace does not
 // map; without /proc, which tells what it maps, all of them.
 func explainEINVAL(kind string, ids []int) error {
-	ranges, err := user.ParseIDMapFile("/proc/self/" + kind + "_map")
+	ranges := mapped(kind)
 	for _, id := range ids {
 		isMapped := slices.ContainsFunc(ranges, func(r user.IDMap) bool {
 			return r.ID <= int64(id) && int64(id) < r.ID+r.Count
 		})
-		if err == nil && !isMapped || len(ids) == 1 {
+		if len(ranges) > 0 && !isMapped || len(ids) == 1 {
 			return fmt.Errorf("%s %d is not mapped in this user namespace: map it, or take one that is", kind, id)
 		}
 	}
 	return fmt.Errorf("one of these %ss is not mapped in this user namespace: map it, or take one that is", kind)
+}
+
+// mapped returns the ranges of ids, of uids or gids, that the user namespace maps;
+// none where that cannot be read.
+func mapped(kind string) []user.IDMap {
+	file, err := openDatabase("/proc/self/" + kind + "_map")
+	if err != nil {
+		return nil
+	}
+	ranges, err := user.ParseIDMap(file)
+	if err != nil {
+		return nil
+	}
+	return ranges
 }

@@ -142,7 +142,8 @@ func explainExec(path string, err error) error {
 	case err == unix.EAGAIN:
 		reason = fmt.Sprintf("uid %d has as many processes as its limit allows (RLIMIT_NPROC, ulimit -u)", os.Geteuid())
 	case err == unix.E2BIG:
-		reason = "the arguments and the environment are longer than the kernel takes"
+		reason = "the arguments and the environment are longer than the kernel takes: shorten them, " +
+			"or raise the limit of the stack (RLIMIT_STACK, ulimit -s), of which they may be a quarter"
 	}
 	return notExecutable("exec %s: %s", quote(path), reason)
 }

@@ -38,7 +38,10 @@ func TestExplainExec(t *testing.T) {
 		status int
 		want   string
 	}{
-		{unix.E2BIG, exitNotExecutable, `exec "` + file + `": the arguments and the environment are longer than the kernel takes`},
+		{
+			unix.E2BIG, exitNotExecutable, `exec "` + file + `": the arguments and the environment are longer than the kernel takes: ` +
+				`shorten them, or raise the limit of the stack (RLIMIT_STACK, ulimit -s), of which they may be a quarter`,
+		},
 		{unix.EIO, exitNotExecutable, `exec "` + file + `": input/output error`},
 		{unix.ETXTBSY, exitNotExecutable, `exec "` + file + `": text file busy`},
 		{unix.ENOENT, exitNotExecutable, `exec "` + file + `": no such file or directory`},

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,21 +70,21 @@ func replaceFiles(etc string, command []string) int {
 		}()
 	}
 
-	cmd := exec.Command(command[0], command[1:]...)
+	return statusOf(exec.Command(command[0], command[1:]...))
+}
+
+// statusOf runs a command with the standard streams of this process and returns its
+// status, which is 128+N where signal N ended it, and 99 where it could not be run.
+func statusOf(cmd *exec.Cmd) int {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	err = cmd.Run()
-	var ended *exec.ExitError
-	if !errors.As(err, &ended) {
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "%s: %v\n", os.Args[0], err)
-			return 99
-		}
-		return 0
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", os.Args[0], err)
+		return 99
 	}
-	if status := ended.Sys().(syscall.WaitStatus); status.Signaled() {
+	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
 		return 128 + int(status.Signal())
 	}
-	return ended.ExitCode()
+	return cmd.ProcessState.ExitCode()
 }
 
 // userns runs a command in a user namespace that maps the ids from 0 to COUNT-1
@@ -97,73 +96,13 @@ func userns() {
 	must("count", err)
 	mapping := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: count}}
 	cmd := exec.Command(os.Args[2], os.Args[3:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:                 unix.CLONE_NEWUSER,
 		UidMappings:                mapping,
 		GidMappings:                mapping,
 		GidMappingsEnableSetgroups: true,
 	}
-	err = cmd.Run()
-	var ended *exec.ExitError
-	if errors.As(err, &ended) {
-		os.Exit(ended.ExitCode())
-	}
-	must(os.Args[2], err)
-}
-
-// pretend runs a command under a kernel that lies: the named system call, or the
-// named operation of prctl, does nothing and says that it succeeded, or that it
-// failed with an error.
-//
-//	pretend [EINVAL|EPERM] CALL COMMAND [ARGUMENT...]
-func pretend() {
-	runtime.LockOSThread() // a filter holds for the thread that installs it
-	errno, fails := map[string]unix.Errno{"EINVAL": unix.EINVAL, "EPERM": unix.EPERM}[os.Args[1]]
-	if fails {
-		os.Args = os.Args[1:]
-	}
-	calls := map[string]struct{ number, operation uint32 }{
-		"setgroups":           {unix.SYS_SETGROUPS, 0},
-		"setresgid":           {sysSetresgid, 0},
-		"setresuid":           {sysSetresuid, 0},
-		"capset":              {unix.SYS_CAPSET, 0},
-		"PR_CAPBSET_READ":     {unix.SYS_PRCTL, unix.PR_CAPBSET_READ},
-		"PR_CAPBSET_DROP":     {unix.SYS_PRCTL, unix.PR_CAPBSET_DROP},
-		"PR_CAP_AMBIENT":      {unix.SYS_PRCTL, unix.PR_CAP_AMBIENT},
-		"PR_SET_KEEPCAPS":     {unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS},
-		"PR_SET_NO_NEW_PRIVS": {unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS},
-	}
-	call, ok := calls[os.Args[1]]
-	if !ok {
-		must(os.Args[1], errors.New("not a call that pretend knows"))
-	}
-	if call.number == unix.SYS_SETGROUPS && (runtime.GOARCH == "386" || runtime.GOARCH == "arm") {
-		call.number = 206 // SYS_SETGROUPS32, which package unix has only there
-	}
-	skipOperation := uint8(0)
-	if call.operation == 0 {
-		skipOperation = 2
-	}
-	filter := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the system call's number
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call.number, Jt: skipOperation, Jf: 3},
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 16}, // the low half of its first argument
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call.operation, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)}, // 0 is success
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
-	}
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	install := func() error {
-		return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
-	}
-	err := install()
-	if err == unix.EACCES { // without CAP_SYS_ADMIN, as in a container, it takes no_new_privs
-		must("no_new_privs", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		err = install()
-	}
-	must("seccomp", err)
-	become(os.Args[2:], os.Environ())
+	os.Exit(statusOf(cmd))
 }
 
 // securebits runs a command with these securebits, a number: capabilities(7).
@@ -175,6 +114,23 @@ func securebits() {
 	must("bits", err)
 	must("prctl", unix.Prctl(unix.PR_SET_SECUREBITS, uintptr(bits), 0, 0, 0))
 	become(os.Args[2:], os.Environ())
+}
+
+// ingroups runs a command with the supplementary groups from FIRST on, COUNT of
+// them: more than fit in an argument of setpriv(1).
+//
+//	ingroups FIRST COUNT COMMAND [ARGUMENT...]
+func ingroups() {
+	first, err := strconv.Atoi(os.Args[1])
+	must("first", err)
+	count, err := strconv.Atoi(os.Args[2])
+	must("count", err)
+	groups := make([]int, count)
+	for i := range groups {
+		groups[i] = first + i
+	}
+	must("setgroups", syscall.Setgroups(groups)) // of every thread
+	become(os.Args[3:], os.Environ())
 }
 
 // listen listens on a TCP port of all addresses, and says so.
@@ -197,6 +153,16 @@ func rawenv() {
 		}
 	}
 	must("rawenv", errors.New("no -- in the arguments"))
+}
+
+// noargv runs a program without any argument, so that not even its name is in
+// argv. A kernel from 5.18 on adds an empty one: execve(2).
+//
+//	noargv PROGRAM
+func noargv() {
+	path, err := exec.LookPath(os.Args[1])
+	must("look up", err)
+	must("exec "+path, syscall.Exec(path, nil, os.Environ()))
 }
 
 // filecap gives a program file CAP_SETGID and CAP_SETUID, permitted and

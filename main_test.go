@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"runtime"
 	"sync"
 	"testing"
@@ -26,4 +27,15 @@ func TestMainThreadIsLocked(t *testing.T) {
 		})
 	}
 	ended.Wait()
+}
+
+// An empty argv, which a kernel before 5.18 hands on, is misuse like any other.
+func TestEmptyArgv(t *testing.T) {
+	if name := programName(nil); name != "stepdown" {
+		t.Errorf("the name is %q", name)
+	}
+	_, err := parseArguments(nil)
+	if misuse := usageError(""); !errors.As(err, &misuse) || err.Error() != "no user and no command given" {
+		t.Errorf("got %v", err)
+	}
 }

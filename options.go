@@ -3,9 +3,7 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,48 +27,72 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
+// An option stands for a switch of a call, or else takes a list for it.
+type option struct {
+	name   string
+	toggle func(*call) *bool
+	list   func(*call, string) error
+}
+
+var options = [...]option{
+	{name: "help", toggle: func(c *call) *bool { return &c.help }},
+	{name: "h", toggle: func(c *call) *bool { return &c.help }},
+	{name: "?", toggle: func(c *call) *bool { return &c.help }},
+	{name: "version", toggle: func(c *call) *bool { return &c.version }},
+	{name: "v", toggle: func(c *call) *bool { return &c.version }},
+	{name: "print", toggle: func(c *call) *bool { return &c.print }},
+	{name: "if-root", toggle: func(c *call) *bool { return &c.ifRoot }},
+	{name: "login-env", toggle: func(c *call) *bool { return &c.loginEnv }},
+	{name: "init-groups", toggle: func(c *call) *bool { return &c.groups.init }},
+	{name: "keep-groups", toggle: func(c *call) *bool { return &c.groups.keep }},
+	{name: "no-new-privs", toggle: func(c *call) *bool { return &c.privileges.noNewPrivs }},
+	{name: "group-add", list: (*call).addGroups},
+	{name: "cap-add", list: (*call).addCapabilities},
+	{name: "cap-drop", list: (*call).dropCapabilities},
+}
+
 // parseArguments reads a command line, argv[0] included. Options end at the
 // first argument that is none, or at "--"; what stands from there on is the
 // user spec and the command, whatever it begins with.
+//
+// An option begins with one dash or two. Its value stands behind "=" or, for a
+// list, in the next argument. A switch without a value is on; given more than
+// once it must say the same each time.
+//
+// It is not package flag that does this, because that and what it brings are
+// 58 KB of the program.
 func parseArguments(args []string) (call, error) {
 	var c call
-	options := flag.NewFlagSet("", flag.ContinueOnError)
-	options.SetOutput(io.Discard) // main prints the error, once
-	for _, name := range []string{"help", "h", "?"} {
-		options.BoolVar(&c.help, name, false, "")
-	}
-	for _, name := range []string{"version", "v"} {
-		options.BoolVar(&c.version, name, false, "")
-	}
-	for name, value := range map[string]*bool{
-		"if-root":      &c.ifRoot,
-		"init-groups":  &c.groups.init,
-		"keep-groups":  &c.groups.keep,
-		"login-env":    &c.loginEnv,
-		"no-new-privs": &c.privileges.noNewPrivs,
-		"print":        &c.print,
-	} {
-		options.Var(&switchOption{on: value}, name, "")
-	}
-	options.Func("group-add", "", func(list string) error {
-		names, err := splitList(list)
-		c.groups.add = append(c.groups.add, names...)
-		return err
-	})
-	options.Func("cap-add", "", func(list string) error {
-		return c.privileges.addCapabilities(list)
-	})
-	options.Func("cap-drop", "", func(list string) error {
-		return c.privileges.dropCapabilities(list)
-	})
-
-	if err := options.Parse(args[min(1, len(args)):]); err != nil {
-		return call{}, explainOption(options, err)
+	var given [len(options)]bool
+	rest := args[min(1, len(args)):]
+	for len(rest) > 0 && len(rest[0]) > 1 && rest[0][0] == '-' {
+		argument := rest[0]
+		rest = rest[1:]
+		if argument == "--" {
+			break
+		}
+		name, value, hasValue := strings.Cut(strings.TrimPrefix(argument[1:], "-"), "=")
+		number := slices.IndexFunc(options[:], func(o option) bool { return o.name == name })
+		if number < 0 {
+			return call{}, unknownOption(name)
+		}
+		switch isSwitch := options[number].toggle != nil; {
+		case hasValue:
+		case isSwitch:
+			value = "true"
+		case len(rest) == 0:
+			return call{}, usageError(fmt.Sprintf("option --%s needs a value", name))
+		default:
+			value, rest = rest[0], rest[1:]
+		}
+		if err := options[number].set(&c, value, given[number]); err != nil {
+			return call{}, usageError(fmt.Sprintf("invalid value %s for option --%s: %v", quote(value), name, err))
+		}
+		given[number] = true
 	}
 	if both := c.privileges.add & c.privileges.drop; both != 0 {
 		return call{}, usageError(fmt.Sprintf("--cap-add and --cap-drop both name %s", both))
 	}
-	rest := options.Args()
 	switch {
 	case c.help || c.version:
 		return c, nil
@@ -83,26 +105,71 @@ func parseArguments(args []string) (call, error) {
 	return c, nil
 }
 
-// A switchOption is an option without a value. Given more than once it must say
-// the same each time.
-type switchOption struct {
-	on    *bool
-	given bool
-}
-
-func (o *switchOption) IsBoolFlag() bool { return true }
-func (o *switchOption) String() string   { return "" }
-
-func (o *switchOption) Set(text string) error {
-	on, err := strconv.ParseBool(text)
+// set gives the option its value in c; again tells that it was given before.
+func (o option) set(c *call, value string, again bool) error {
+	if o.list != nil {
+		return o.list(c, value)
+	}
+	on, err := strconv.ParseBool(value)
 	if err != nil {
 		return errors.New("want true, false or nothing")
 	}
-	if o.given && on != *o.on {
+	if again && on != *o.toggle(c) {
 		return errors.New("it was given as the opposite before")
 	}
-	*o.on, o.given = on, true
+	*o.toggle(c) = on
 	return nil
+}
+
+// unknownOption is the error for an option that there is not.
+func unknownOption(name string) error {
+	var known []string
+	for _, o := range options {
+		if len(o.name) > 1 { // a letter is near to everything
+			known = append(known, o.name)
+		}
+	}
+	return usageError(fmt.Sprintf("unknown option %s: the nearest is --%s", quote("--"+name), nearest(name, known)))
+}
+
+// addGroups takes the value of --group-add.
+func (c *call) addGroups(list string) error {
+	names, err := splitList(list)
+	c.groups.add = append(c.groups.add, names...)
+	return err
+}
+
+// addCapabilities takes the value of --cap-add.
+func (c *call) addCapabilities(list string) error {
+	names, err := splitList(list)
+	for _, name := range names {
+		if strings.EqualFold(name, "ALL") {
+			return errors.New("name those that the command needs")
+		}
+		set, err := parseCapability(name)
+		if err != nil {
+			return err
+		}
+		c.privileges.add |= set
+	}
+	return err
+}
+
+// dropCapabilities takes the value of --cap-drop.
+func (c *call) dropCapabilities(list string) error {
+	names, err := splitList(list)
+	for _, name := range names {
+		if strings.EqualFold(name, "ALL") {
+			c.privileges.dropAll = true
+			continue
+		}
+		set, err := parseCapability(name)
+		if err != nil {
+			return err
+		}
+		c.privileges.drop |= set
+	}
+	return err
 }
 
 // splitList splits the value of an option that takes a list: names separated by
@@ -113,58 +180,6 @@ func splitList(list string) ([]string, error) {
 		return nil, errors.New("want names separated by commas, and none empty (an empty variable?)")
 	}
 	return names, nil
-}
-
-// addCapabilities takes the value of --cap-add.
-func (p *privileges) addCapabilities(list string) error {
-	names, err := splitList(list)
-	for _, name := range names {
-		if strings.EqualFold(name, "ALL") {
-			return errors.New("name those that the command needs")
-		}
-		set, err := parseCapability(name)
-		if err != nil {
-			return err
-		}
-		p.add |= set
-	}
-	return err
-}
-
-// dropCapabilities takes the value of --cap-drop.
-func (p *privileges) dropCapabilities(list string) error {
-	names, err := splitList(list)
-	for _, name := range names {
-		if strings.EqualFold(name, "ALL") {
-			p.dropAll = true
-			continue
-		}
-		set, err := parseCapability(name)
-		if err != nil {
-			return err
-		}
-		p.drop |= set
-	}
-	return err
-}
-
-// explainOption puts an error of package flag into the words of the manual page.
-func explainOption(options *flag.FlagSet, err error) error {
-	text := err.Error()
-	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
-		var known []string
-		options.VisitAll(func(f *flag.Flag) {
-			if len(f.Name) > 1 { // a letter is near to everything
-				known = append(known, f.Name)
-			}
-		})
-		return usageError(fmt.Sprintf("unknown option %s: the nearest is %s", quote("--"+name), "--"+nearest(name, known)))
-	}
-	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
-		return usageError(fmt.Sprintf("option --%s needs a value", name))
-	}
-	text = strings.Replace(text, " for flag -", " for option --", 1)
-	return usageError(strings.Replace(text, " for -", " for option --", 1))
 }
 
 // nearest returns the candidate that begins with name, or else the one that takes

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -121,5 +124,106 @@ func TestMalformedElsewhere(t *testing.T) {
 	} {
 		got, err := resolve(spec, groupOptions{}, root, strings.NewReader(passwd), strings.NewReader(group))
 		checkIdentity(t, spec, got, err, want)
+	}
+}
+
+// An entry is found, and its line number told, wherever it lies to the ends of the
+// blocks in which a file is read.
+func TestEntryAcrossBlocks(t *testing.T) {
+	const (
+		block  = 64 << 10
+		filler = "other:x:1:1::/:\n"
+	)
+	for _, end := range []string{"\n", ""} {
+		for at := block - 40; at <= block+40; at++ {
+			lines := at/len(filler) - 1
+			before := strings.Repeat(filler, lines) + strings.Repeat("#", at-lines*len(filler)-1) + "\n"
+			passwd := before + "app:x:1000:1000::/app:/bin/sh" + end
+			got, err := resolve("app", groupOptions{}, root, strings.NewReader(passwd), strings.NewReader(""))
+			checkIdentity(t, fmt.Sprint("at ", at), got, err, Identity{1000, 1000, []int{1000}, "/app", "app", "/bin/sh"})
+
+			malformed := before + "app:x:x:1000::/app:/bin/sh" + end
+			got, err = resolve("app", groupOptions{}, root, strings.NewReader(malformed), strings.NewReader(""))
+			checkError(t, got, err, fmt.Sprintf(`/etc/passwd line %d: field 3 (uid) is "x"`, lines+2)+wantID)
+		}
+	}
+}
+
+// An id at the very end of a file, without a newline behind it, may be the
+// beginning of another one. Where the line goes on behind the id, it is none.
+func TestCutShort(t *testing.T) {
+	const (
+		passwd = "app:x:1000:1000\n"
+		want   = ", want a newline or a colon behind it, because the file ends there, and the number may be cut short: correct or remove the line"
+	)
+	refused := []struct{ passwd, group, spec, want string }{
+		{"cut:x:1001:10", "", "cut", `/etc/passwd line 1: field 4 (gid) is "10"`},
+		{"cut:x:1001:10", "", "1001:5", `/etc/passwd line 1: field 4 (gid) is "10"`},
+		{passwd + "cut:x:10", "", "cut", `/etc/passwd line 2: field 3 (uid) is "10"`},
+		{passwd + "cut:x:10", "", "10", `/etc/passwd line 2: field 3 (uid) is "10"`},
+		{passwd, "cut:x:10", "app:cut", `/etc/group line 1: field 3 (gid) is "10"`},
+		{passwd, "app:x:1000:\ncut:x:10", "app:10", `/etc/group line 2: field 3 (gid) is "10"`},
+	}
+	for _, tt := range refused {
+		t.Run(tt.spec, func(t *testing.T) {
+			got, err := resolve(tt.spec, groupOptions{}, root, strings.NewReader(tt.passwd), strings.NewReader(tt.group))
+			checkError(t, got, err, tt.want+want)
+		})
+	}
+
+	whole := []struct {
+		passwd, group, spec string
+		want                Identity
+	}{
+		{"app:x:1000:1000\n", "", "app", Identity{1000, 1000, []int{1000}, "", "app", ""}},
+		{"app:x:1000:1000\r\n", "", "app", Identity{1000, 1000, []int{1000}, "", "app", ""}},
+		{"app:x:1000:1000:", "", "app", Identity{1000, 1000, []int{1000}, "", "app", ""}},
+		{"app:x:1000:1000::/app:/bin/sh", "", "app", Identity{1000, 1000, []int{1000}, "/app", "app", "/bin/sh"}},
+		{passwd, "video:x:44:", "app:video", Identity{1000, 44, []int{44}, "", "app", ""}},
+		{passwd, "video:x:44:app", "app", Identity{1000, 1000, []int{1000, 44}, "", "app", ""}},
+		{passwd + "cut:x:10", "cut:x:10", "app", Identity{1000, 1000, []int{1000}, "", "app", ""}},
+	}
+	for _, tt := range whole {
+		got, err := resolve(tt.spec, groupOptions{}, root, strings.NewReader(tt.passwd), strings.NewReader(tt.group))
+		checkIdentity(t, tt.spec, got, err, tt.want)
+	}
+}
+
+// Each of these by itself says that a file is not what was opened: another one may
+// have the same time of change, or the same size.
+func TestChanged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "passwd")
+	if err := os.WriteFile(path, []byte("app:x:1000:1000\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(d *database)
+		want   bool
+	}{
+		{"nothing", func(*database) {}, false},
+		{"device", func(d *database) { d.status.Dev++ }, true},
+		{"inode", func(d *database) { d.status.Ino++ }, true},
+		{"size", func(d *database) { d.status.Size++ }, true},
+		{"time", func(d *database) { d.status.Ctim.Nsec ^= 1 }, true},
+		{"access", func(d *database) { d.status.Atim.Nsec ^= 1 }, false},
+		{"appeared", func(d *database) { *d = database{fd: -1, path: path} }, true},
+		{"removed", func(d *database) { d.path += "x" }, true},
+		{"missing all along", func(d *database) { *d = database{fd: -1, path: path + "x"} }, false},
+	} {
+		d, err := openDatabase(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.close()
+		tt.change(&d)
+		if got, err := d.changed(); err != nil || got != tt.want {
+			t.Errorf("%s: changed %v, %v, want %v", tt.name, got, err, tt.want)
+		}
+	}
+
+	below := database{path: path + "/below"}
+	if _, err := below.changed(); err == nil || err.Error() != "stat "+path+"/below: not a directory" {
+		t.Errorf("below a file: %v", err)
 	}
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -26,7 +28,7 @@ func asPID1(t *testing.T, command ...string) *exec.Cmd {
 	work := workDir(t, map[string]string{"passwd": "app:x:1000:1000::/:/bin/sh\n"})
 	cmd := exec.Command(filepath.Join(helpersDir(t), "sandbox"),
 		append([]string{filepath.Join(installed(t), "stepdown"), "app"}, command...)...)
-	cmd.Env = []string{"WORK=" + work, "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.Env = append(processor(), "WORK="+work, "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
 	t.Cleanup(func() {
 		if cmd.Process != nil && cmd.ProcessState == nil {
@@ -106,6 +108,79 @@ func processesBeside(t *testing.T, pid int) []string {
 	})
 }
 
+// From the moment at which it has the user's uid on, and up to the exec, no other
+// process of that user may look into it: its other threads are root's as yet.
+func TestNobodyLooksIn(t *testing.T) {
+	needRoot(t)
+	runtime.LockOSThread() // a tracer is a thread
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command(filepath.Join(installed(t), "stepdown"), "1000:1000", "sleep", "1000")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	pid := cmd.Process.Pid
+	var stop syscall.WaitStatus
+	if _, err := syscall.Wait4(pid, &stop, 0, nil); err != nil || !stop.Stopped() {
+		t.Fatalf("after the start: %v, %v", stop, err)
+	}
+
+	// From one system call to the next.
+	stops := 0
+	for {
+		signal := 0
+		if stop.StopSignal() != syscall.SIGTRAP {
+			signal = int(stop.StopSignal())
+		}
+		if err := syscall.PtraceSyscall(pid, signal); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := syscall.Wait4(pid, &stop, 0, nil); err != nil || !stop.Stopped() {
+			t.Fatalf("ended before the exec: %v, %v", stop, err)
+		}
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(status), "\nUid:\t1000\t1000\t1000\t1000\n") {
+			continue
+		}
+		look := exec.Command("cat", fmt.Sprintf("/proc/%d/environ", pid))
+		look.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1000}}
+		err = look.Run()
+		if strings.HasPrefix(string(status), "Name:\tsleep\n") {
+			if err != nil {
+				t.Errorf("the command itself cannot be looked into: %v", err)
+			}
+			break
+		}
+		stops++
+		if err == nil {
+			t.Fatalf("looked in at the stop number %d", stops)
+		}
+	}
+	if stops < 5 {
+		t.Errorf("stopped %d times between setresuid and execve", stops)
+	}
+}
+
+// The program needs no library and no loader, so that no file of the image and no
+// LD_PRELOAD gets its code into it.
+func TestProgramIsStatic(t *testing.T) {
+	program, err := elf.Open(filepath.Join(installed(t), "stepdown"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	for _, segment := range program.Progs {
+		if segment.Type == elf.PT_INTERP || segment.Type == elf.PT_DYNAMIC {
+			t.Errorf("it has a segment %v", segment.Type)
+		}
+	}
+}
+
 // On a terminal, the terminal stays the controlling one: the keyboard's signals
 // and a change of the window's size reach the command.
 func TestTerminal(t *testing.T) {
@@ -116,9 +191,8 @@ func TestTerminal(t *testing.T) {
 		tty
 		echo on the terminal >/dev/tty
 		echo ready
-		read -r line; echo "read $line"
-		read -r line; echo "read $line"
-		read -r line; echo "read $line"`)
+		until read -r line && test "$line"; do :; done
+		echo "read $line"`)
 	terminal, keyboard := openTerminal(t)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
 	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true
@@ -136,7 +210,7 @@ func TestTerminal(t *testing.T) {
 	}
 
 	// A shell hears of a signal that comes just before it begins to read only
-	// afterwards, so each is sent until it was heard.
+	// afterwards, so each is sent until it was heard; and each may end a read.
 	untilRead(t, keyboard, screen, "got INT", func() {
 		if _, err := keyboard.Write([]byte{3}); err != nil { // Ctrl-C
 			t.Fatal(err)
@@ -148,7 +222,7 @@ func TestTerminal(t *testing.T) {
 	})
 	patience(t, keyboard, 20*time.Second)
 
-	if _, err := keyboard.WriteString("typed\n\n\n"); err != nil {
+	if _, err := keyboard.WriteString("typed\n"); err != nil {
 		t.Fatal(err)
 	}
 	readUntil(t, screen, "read typed")

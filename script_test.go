@@ -14,15 +14,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain makes the helpers of helpers_test.go programs that scripts can call.
+// TestMain makes the helpers of helpers_test.go and seccomp_helpers_test.go programs
+// that scripts can call.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"sandbox":    sandbox,
 		"userns":     userns,
 		"pretend":    pretend,
+		"meanwhile":  meanwhile,
+		"trickle":    trickle,
 		"securebits": securebits,
+		"ingroups":   ingroups,
 		"listen":     listen,
 		"rawenv":     rawenv,
+		"nowrite":    nowrite,
+		"noargv":     noargv,
 		"filecap":    filecap,
 	})
 }
@@ -42,6 +48,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("PATH", bin+":"+helpers+":/usr/sbin:/usr/bin:/sbin:/bin")
 			env.Setenv("BIN", bin)
 			env.Setenv("STEPDOWN_TEST_THROWAWAY", os.Getenv("STEPDOWN_TEST_THROWAWAY"))
+			env.Vars = append(env.Vars, processor()...)
 			return os.Chmod(env.WorkDir, 0o755)
 		},
 		Condition: func(name string) (bool, error) {
@@ -76,7 +83,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // needRoot skips a test that changes ids, mounts, or makes namespaces.
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: ids, mounts and namespaces are changed")
@@ -85,7 +92,7 @@ func needRoot(t *testing.T) {
 
 // needNamespaces skips a test that is nothing without a namespace of its own,
 // where hasNamespaces says that there is none.
-func needNamespaces(t *testing.T) {
+func needNamespaces(t testing.TB) {
 	t.Helper()
 	if !hasNamespaces(t) {
 		t.Skip("needs CAP_SYS_ADMIN: makes namespaces, which this container is not allowed")
@@ -95,7 +102,7 @@ func needNamespaces(t *testing.T) {
 // hasNamespaces tells whether the kernel lets this process make namespaces. It
 // looks only where a machine is thrown away after the tests: anywhere else there
 // have to be some, and a test that gets none fails instead of being skipped.
-func hasNamespaces(t *testing.T) bool {
+func hasNamespaces(t testing.TB) bool {
 	t.Helper()
 	if !throwaway() {
 		return true
@@ -112,7 +119,7 @@ func hasNamespaces(t *testing.T) bool {
 // installed returns a directory that every user may search, with the program
 // under test in it, also under the names that it stands in for. The environment
 // variable STEPDOWN names the program; without it, it is built.
-func installed(t *testing.T) string {
+func installed(t testing.TB) string {
 	t.Helper()
 	bin := publicDir(t)
 	path := filepath.Join(bin, "stepdown")
@@ -139,6 +146,16 @@ func installed(t *testing.T) string {
 	return bin
 }
 
+// processor is what the environment holds where qemu runs the program under test on a
+// certain processor: emulated_test.go. A script that empties the environment gets
+// qemu's own.
+func processor() []string {
+	if model, isSet := os.LookupEnv("QEMU_CPU"); isSet {
+		return []string{"QEMU_CPU=" + model}
+	}
+	return nil
+}
+
 // helpersDir returns the directory with the programs of TestMain, which from
 // here on every user may search.
 func helpersDir(t *testing.T) string {
@@ -155,7 +172,7 @@ func helpersDir(t *testing.T) string {
 }
 
 // workDir returns a directory for sandbox, with these files in its etc.
-func workDir(t *testing.T, etc map[string]string) string {
+func workDir(t testing.TB, etc map[string]string) string {
 	t.Helper()
 	work := publicDir(t)
 	for name, text := range etc {
@@ -171,7 +188,7 @@ func workDir(t *testing.T, etc map[string]string) string {
 }
 
 // publicDir returns a temporary directory that every user may search.
-func publicDir(t *testing.T) string {
+func publicDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, d := range []string{dir, filepath.Dir(dir)} {

@@ -30,17 +30,40 @@ type groupOptions struct {
 	keep bool     // the caller's as well
 }
 
-// resolveFiles resolves by the files in /etc.
+// resolveFiles resolves by the files in /etc as they stood at one moment: where
+// one of them changed while they were read, both are read again. Otherwise a user
+// of the old files with the groups of the new ones, or what a line cut in two
+// seems to say, would be an identity that nobody ever wrote down.
 func resolveFiles(spec string, options groupOptions, caller credentials) (Identity, error) {
-	passwd, err := openDatabase(passwdPath)
-	if err != nil {
-		return Identity{}, err
+	const attempts = 30
+	for range attempts {
+		passwd, err := openDatabase(passwdPath)
+		if err != nil {
+			return Identity{}, err
+		}
+		group, err := openDatabase(groupPath)
+		if err != nil {
+			return Identity{}, err
+		}
+		id, resolveErr := resolve(spec, options, caller, passwd, group)
+
+		// The first is looked at again after the second was opened: there was a
+		// moment at which neither had changed yet.
+		changed, err := passwd.changed()
+		if err == nil && !changed {
+			changed, err = group.changed()
+		}
+		if err != nil {
+			return Identity{}, err
+		}
+		if !changed {
+			return id, resolveErr
+		}
+		passwd.close()
+		group.close()
 	}
-	group, err := openDatabase(groupPath)
-	if err != nil {
-		return Identity{}, err
-	}
-	return resolve(spec, options, caller, passwd, group)
+	return Identity{}, fmt.Errorf("%s or %s changed while they were read, %d times in a row: have them left alone, and try again",
+		passwdPath, groupPath, attempts)
 }
 
 // resolve finds out who user[:group] is, as docker run --user does and by the
@@ -160,8 +183,8 @@ func unique(ids []int) []int {
 // become makes the calling thread, which has the credentials before, id with
 // these privileges, and verifies with the kernel that it is.
 //
-// Where the ids and the groups are already those, they are not set, which would
-// take privileges. Each of the rest has its moment: the bounding set before
+// Where the ids and the groups are already those, the groups are not set, which
+// would take a privilege. Each of the rest has its moment: the bounding set before
 // CAP_SETPCAP is lost with uid 0, the other sets after the uid, because a change
 // of that resets them.
 func (id Identity) become(before credentials, p privileges) error {
@@ -171,7 +194,11 @@ func (id Identity) become(before credentials, p privileges) error {
 	if err := p.dropBounding(); err != nil {
 		return err
 	}
-	if id.difference(before) != nil {
+	if id.difference(before) == nil {
+		if err := id.setIDs(); err != nil {
+			return err
+		}
+	} else {
 		if err := p.keep(); err != nil {
 			return err
 		}
@@ -196,14 +223,22 @@ func (id Identity) become(before credentials, p privileges) error {
 
 // apply makes the calling thread id, which takes CAP_SETGID and CAP_SETUID.
 //
-// The order is the only one that works: leaving uid 0 takes away the privilege
-// for the other two. The calls are raw ones because package syscall's would
+// setresuid comes last, because leaving uid 0 takes away the privilege for the
+// other two. The calls are raw ones because package syscall's would
 // stop every thread of the process to make it for each; this thread is the one
 // that execs, and the others end there.
 func (id Identity) apply() error {
 	if err := unix.Setgroups(id.Groups); err != nil {
 		return explain("setgroups", id.Groups, err)
 	}
+	return id.setIDs()
+}
+
+// setIDs sets the gid and the uid. To what they are already it takes no
+// privilege, but the kernel takes only ids that the user namespace maps: all
+// others, the machine's root among them, read as 65534, which is nobody
+// (user_namespaces(7)).
+func (id Identity) setIDs() error {
 	if err := setAll(sysSetresgid, id.GID); err != nil {
 		return explain("setresgid", []int{id.GID}, err)
 	}

@@ -210,7 +210,7 @@ func TestResolveReadError(t *testing.T) {
 	}{
 		{"in the line", cut("app:x:1000:10"), strings.NewReader(""), "read /etc/passwd: input/output error"},
 		{"before the line", cut("root:x:0:0\n"), strings.NewReader(""), "read /etc/passwd: input/output error"},
-		{"in the group", strings.NewReader("app:x:1000:1000"), cut("video:x:4:app"), "read /etc/group: input/output error"},
+		{"in the group", strings.NewReader("app:x:1000:1000\n"), cut("video:x:4:app"), "read /etc/group: input/output error"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
