@@ -62,6 +62,18 @@ func TestStatement(t *testing.T) {
 	}
 }
 
+// A scanner finds a statement only by the spelling that it has itself.
+func TestSpellings(t *testing.T) {
+	for purl, want := range map[string][]string{
+		"pkg:golang/golang.org%2Fx%2Ftext@v0.3.0": {"pkg:golang/golang.org/x/text@v0.3.0"},
+		"pkg:golang/stdlib@v1.26.8":               {"pkg:golang/stdlib@v1.26.8", "pkg:golang/stdlib@1.26.8"},
+	} {
+		if got := spellings(purl); !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", purl, got, want)
+		}
+	}
+}
+
 // Binaries of one release may differ, and the worst that is true of one is stated
 // of the release, in whichever order they come.
 func TestWorst(t *testing.T) {
