@@ -20,7 +20,7 @@ LDFLAGS := -w -buildid= $(if $(VERSION),-X main.version=$(VERSION))
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
-SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
+SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh packaging/*/*)
 
 .PHONY: all stepdown demo test test-docker test-faults lint install clean
 
@@ -44,8 +44,8 @@ test-faults: stepdown
 	STEPDOWN=$(CURDIR)/stepdown $(GO) test -count=1 -tags faults -run TestFaults -timeout 25m $(TESTFLAGS) .
 
 lint:
-	$(GO) vet -tags docker,faults ./...
-	$(GO) run $(STATICCHECK) -tags docker,faults ./...
+	$(GO) vet -tags docker,faults,packages ./...
+	$(GO) run $(STATICCHECK) -tags docker,faults,packages ./...
 	@files=$$($(GO) run $(GOFUMPT) -l .) && test -z "$$files" || { echo "gofumpt would change: $$files"; exit 1; }
 	shellcheck $(SCRIPTS)
 	mandoc -T lint docs/stepdown.1
