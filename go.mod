@@ -2,7 +2,7 @@ module stepdown
 
 go 1.26.0
 
-toolchain go1.26.8
+toolchain go1.26.11
 
 require (
 	github.com/moby/sys/user v0.5.0

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -124,6 +127,28 @@ func TestMalformedElsewhere(t *testing.T) {
 	}
 }
 
+// An entry is found, and its line number told, wherever it lies to the ends of the
+// blocks in which a file is read.
+func TestEntryAcrossBlocks(t *testing.T) {
+	const (
+		block  = 64 << 10
+		filler = "other:x:1:1::/:\n"
+	)
+	for _, end := range []string{"\n", ""} {
+		for at := block - 40; at <= block+40; at++ {
+			lines := at/len(filler) - 1
+			before := strings.Repeat(filler, lines) + strings.Repeat("#", at-lines*len(filler)-1) + "\n"
+			passwd := before + "app:x:1000:1000::/app:/bin/sh" + end
+			got, err := resolve("app", groupOptions{}, root, strings.NewReader(passwd), strings.NewReader(""))
+			checkIdentity(t, fmt.Sprint("at ", at), got, err, Identity{1000, 1000, []int{1000}, "/app", "app", "/bin/sh"})
+
+			malformed := before + "app:x:x:1000::/app:/bin/sh" + end
+			got, err = resolve("app", groupOptions{}, root, strings.NewReader(malformed), strings.NewReader(""))
+			checkError(t, got, err, fmt.Sprintf(`/etc/passwd line %d: field 3 (uid) is "x"`, lines+2)+wantID)
+		}
+	}
+}
+
 // An id at the very end of a file, without a newline behind it, may be the
 // beginning of another one. Where the line goes on behind the id, it is none.
 func TestCutShort(t *testing.T) {
@@ -161,5 +186,44 @@ func TestCutShort(t *testing.T) {
 	for _, tt := range whole {
 		got, err := resolve(tt.spec, groupOptions{}, root, strings.NewReader(tt.passwd), strings.NewReader(tt.group))
 		checkIdentity(t, tt.spec, got, err, tt.want)
+	}
+}
+
+// Each of these by itself says that a file is not what was opened: another one may
+// have the same time of change, or the same size.
+func TestChanged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "passwd")
+	if err := os.WriteFile(path, []byte("app:x:1000:1000\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(d *database)
+		want   bool
+	}{
+		{"nothing", func(*database) {}, false},
+		{"device", func(d *database) { d.status.Dev++ }, true},
+		{"inode", func(d *database) { d.status.Ino++ }, true},
+		{"size", func(d *database) { d.status.Size++ }, true},
+		{"time", func(d *database) { d.status.Ctim.Nsec ^= 1 }, true},
+		{"access", func(d *database) { d.status.Atim.Nsec ^= 1 }, false},
+		{"appeared", func(d *database) { *d = database{fd: -1, path: path} }, true},
+		{"removed", func(d *database) { d.path += "x" }, true},
+		{"missing all along", func(d *database) { *d = database{fd: -1, path: path + "x"} }, false},
+	} {
+		d, err := openDatabase(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.close()
+		tt.change(&d)
+		if got, err := d.changed(); err != nil || got != tt.want {
+			t.Errorf("%s: changed %v, %v, want %v", tt.name, got, err, tt.want)
+		}
+	}
+
+	below := database{path: path + "/below"}
+	if _, err := below.changed(); err == nil || err.Error() != "stat "+path+"/below: not a directory" {
+		t.Errorf("below a file: %v", err)
 	}
 }

@@ -44,13 +44,20 @@ func TestReadmeQuotesExamples(t *testing.T) {
 // readmeSection returns what stands in the README under a heading, up to the next.
 func readmeSection(t *testing.T, heading string) string {
 	t.Helper()
-	readme, err := os.ReadFile("README.md")
+	return docSection(t, "README.md", heading)
+}
+
+// docSection returns what stands in a Markdown file under a heading of the second
+// level, up to the next.
+func docSection(t *testing.T, file, heading string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, found := strings.Cut(string(readme), "\n## "+heading+"\n")
+	_, section, found := strings.Cut(string(text), "\n## "+heading+"\n")
 	if !found {
-		t.Fatalf("README.md has no section: %s", heading)
+		t.Fatalf("%s has no section: %s", file, heading)
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	return section

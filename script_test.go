@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		"ingroups":   ingroups,
 		"listen":     listen,
 		"rawenv":     rawenv,
+		"nowrite":    nowrite,
 		"noargv":     noargv,
 		"filecap":    filecap,
 	})
@@ -47,6 +48,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("PATH", bin+":"+helpers+":/usr/sbin:/usr/bin:/sbin:/bin")
 			env.Setenv("BIN", bin)
 			env.Setenv("STEPDOWN_TEST_THROWAWAY", os.Getenv("STEPDOWN_TEST_THROWAWAY"))
+			env.Vars = append(env.Vars, processor()...)
 			return os.Chmod(env.WorkDir, 0o755)
 		},
 		Condition: func(name string) (bool, error) {
@@ -142,6 +144,16 @@ func installed(t testing.TB) string {
 		}
 	}
 	return bin
+}
+
+// processor is what the environment holds where qemu runs the program under test on a
+// certain processor: emulated_test.go. A script that empties the environment gets
+// qemu's own.
+func processor() []string {
+	if model, isSet := os.LookupEnv("QEMU_CPU"); isSet {
+		return []string{"QEMU_CPU=" + model}
+	}
+	return nil
 }
 
 // helpersDir returns the directory with the programs of TestMain, which from

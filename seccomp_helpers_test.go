@@ -45,6 +45,22 @@ func pretend() {
 	become(os.Args[2:], os.Environ())
 }
 
+// nowrite runs a command that is killed when it opens a file for writing.
+//
+//	nowrite COMMAND [ARGUMENT...]
+func nowrite() {
+	runtime.LockOSThread()
+	install([]unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the system call's number
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_OPENAT, Jf: 3},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 32}, // the low half of its third argument
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: unix.O_WRONLY | unix.O_RDWR | unix.O_CREAT, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_KILL_PROCESS},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}, 0)
+	become(os.Args[1:], os.Environ())
+}
+
 // meanwhile runs a shell script each time that a command is about to make the
 // named call, openat or read, for the file at a path.
 //

@@ -55,7 +55,14 @@ func TestSeccomp(t *testing.T) {
 				outcome = "killed"
 			}
 			counts[outcome]++
-			if wanted := map[bool]string{true: "killed", false: refused}[answer == "kill-process"]; outcome != wanted {
+			wanted := refused
+			switch {
+			case answer == "kill-process":
+				wanted = "killed"
+			case call == "PR_SET_NO_NEW_PRIVS" && (answer == "success" || answer == "lie") && !hasNamespaces(t):
+				wanted = ranAsAsked // without CAP_SYS_ADMIN, a filter takes it to be set before
+			}
+			if outcome != wanted {
 				t.Errorf("%s of %s: %s: %+v", answer, call, outcome, got)
 			}
 		}

@@ -156,8 +156,8 @@ func TestFilesChange(t *testing.T) {
 	tests := []struct {
 		name       string
 		etc        map[string]string
-		call, path string // before each such call,
-		script     string // this is run; n says the how manieth it is
+		call, path string // before each such call
+		script     string // this is run, where n counts them
 		spec       string
 		want       string // the identity, or else
 		refusal    string
@@ -196,14 +196,14 @@ func TestFilesChange(t *testing.T) {
 		{
 			name: "passwd is cut off in the middle",
 			etc:  map[string]string{"passwd": long + passwd, "group": group, "new": long + newPasswd},
-			call: "read", path: passwdPath, script: `case $n in 2) truncate -s 70000 /etc/passwd;; 3) cat /etc/new >/etc/passwd;; esac`,
+			call: "read", path: passwdPath, script: `case $n in 2) truncate -s 70000 /etc/passwd;; 4) cat /etc/new >/etc/passwd;; esac`,
 			spec: "2000", want: identity(2000, 2000, 44, 2000),
 		},
 		{
 			// What is there of the line would put app in the group of apple.
 			name: "a line of group is written in two halves",
 			etc:  map[string]string{"passwd": passwd, "group": group, "newgroup": "audio:x:29:apple\n"},
-			call: "read", path: groupPath, script: `case $n in 1) printf audio:x:29:app >/etc/group;; 2) cat /etc/newgroup >/etc/group;; esac`,
+			call: "read", path: groupPath, script: `case $n in 1) printf audio:x:29:app >/etc/group;; 3) cat /etc/newgroup >/etc/group;; esac`,
 			spec: "app", want: identity(1000, 1000, 1000),
 		},
 		{
@@ -310,12 +310,14 @@ func TestOtherFiles(t *testing.T) {
 func TestClosedStreams(t *testing.T) {
 	etc := map[string]string{"passwd": "app:x:1000:1000::/:/bin/sh\n", "group": "app:x:1000:\n"}
 	p := newPlace(t, etc)
-	// A shell looks at the streams of a command that does nothing by itself.
+	// A shell of the same user looks at the streams of a command that only waits:
+	// root would need CAP_SYS_PTRACE for that.
 	const look = `exec 9>$WORK/streams
 		stepdown app sleep 1000 %s &
 		until read -r name </proc/$!/comm && test "$name" = sleep; do :; done
-		for fd in 0 1 2; do readlink /proc/$!/fd/$fd; done >&9
-		ls -l /proc/$!/fd | grep $WORK/etc >&9
+		stepdown app sh -c '
+			for fd in 0 1 2; do readlink /proc/$0/fd/$fd; done
+			ls -l /proc/$0/fd | grep -E "/etc/(passwd|group)$"' $! >&9
 		kill $!`
 	for closed := range 8 {
 		var redirect string
@@ -390,9 +392,9 @@ func TestLimits(t *testing.T) {
 		got := p.run(append([]string{"prlimit", "--" + limit}, step...)...)
 		outcome := got.judge(want)
 		// Where the limit keeps the program or the command from being loaded, or
-		// the Go runtime from starting, it is not stepdown that says so.
+		// the Go runtime from working, it is not stepdown that says so.
 		if outcome == neitherOfBoth && got.status != 0 && !strings.Contains(got.stderr, "stepdown: ") {
-			outcome = "not started"
+			outcome = "did not come so far"
 		}
 		if strings.HasPrefix(outcome, "WRONG") || outcome == refused && !clear.MatchString(got.stderr) {
 			t.Errorf("%s: %s: %+v", limit, outcome, got)
