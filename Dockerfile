@@ -1,4 +1,6 @@
-# An image that holds stepdown and nothing else, for other images to copy it from:
+# An image for other images to copy stepdown from, built from this source: it holds
+# /stepdown, the same file as /gosu, and the licences. (Dockerfile.release makes it
+# of the released binaries.)
 #
 #	docker build -t stepdown .
 #
@@ -15,8 +17,13 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY Makefile *.go ./
 ARG VERSION
-RUN make VERSION=$VERSION
+RUN make VERSION=$VERSION OUTPUT=/image/stepdown && ln /image/stepdown /image/gosu
+COPY LICENSE packaging/copyright /image/licenses/
 
 FROM scratch
-COPY --from=build /src/stepdown /stepdown
+# A directory, and not file by file: /gosu stays a hard link to /stepdown.
+COPY --from=build /image/ /
+LABEL org.opencontainers.image.title="stepdown" \
+	org.opencontainers.image.description="run a command as another user, for the entrypoints of containers" \
+	org.opencontainers.image.licenses="Apache-2.0 AND BSD-2-Clause AND BSD-3-Clause"
 ENTRYPOINT ["/stepdown"]

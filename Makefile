@@ -32,8 +32,8 @@ LDFLAGS := -w -buildid= $(if $(VERSION),-X main.version=$(VERSION))
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-TAGS        := docker,faults,mutants,release,emulated
-SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
+TAGS        := docker,faults,mutants,release,emulated,packages
+SCRIPTS     := .ci/run $(wildcard scripts/*.sh examples/*/*.sh packaging/*/*)
 
 .PHONY: all stepdown demo test test-docker test-faults test-mutants test-emulated test-release bench bench-docker vulncheck lint install clean
 .PHONY: release release-check release-rehearsal reproduce

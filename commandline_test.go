@@ -48,7 +48,7 @@ func FuzzCommandLine(f *testing.F) {
 	}
 	for _, spec := range []string{
 		"", ":", ":video", "0", "root", "0:44", "app:", "1000", "4711", "four", "bad", "app:bad", "nosuch", "app:nosuch",
-		"-0", "+1", "#app", "4294967296", "2147483647:2147483647", "a:b:c", "app\x00", "4242:44", "4242:4343",
+		"-0", "+1", "#app", "4294967296", "2147483647:2147483647", "a:b:c", "app\x01", "4242:44", "4242:4343",
 	} {
 		for _, asRoot := range []bool{true, false} {
 			f.Add("", spec, "", passwd, group, asRoot)

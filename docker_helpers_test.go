@@ -1,7 +1,7 @@
 //go:build docker
 
 // This file is what the scripts in testdata/docker share: the image that the
-// examples copy stepdown from, and commands for what takes its time.
+// examples copy stepdown from, a release, and commands for what takes its time.
 package main
 
 import (
@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +32,33 @@ func stepdownImage(t *testing.T, repo string) string {
 		}
 	})
 	return name
+}
+
+// stepdownRelease makes the binaries of release 1.2.3, their sums, and the packages
+// for the machine that containers have here, and returns the directory. In newer in
+// it are the same packages of release 1.2.4.
+func stepdownRelease(t *testing.T) string {
+	t.Helper()
+	dist := t.TempDir()
+	newer := filepath.Join(dist, "newer")
+	arch, err := docker("run", "--rm", "--network", "none", "debian:bookworm-slim", "dpkg", "--print-architecture")
+	if err != nil {
+		t.Fatal(err)
+	}
+	arch = strings.TrimSpace(arch)
+	for _, command := range [][]string{
+		{"scripts/build.sh", dist, "1.2.3"},
+		{"scripts/build.sh", newer, "1.2.4", arch},
+		{"scripts/packages.sh", "1.2.3", dist, arch},
+		{"scripts/packages.sh", "1.2.4", newer, arch},
+		{"sh", "-c", `cd "$1" && sha256sum stepdown-*[!m] >SHA256SUMS`, "sh", dist},
+	} {
+		cmd := exec.Command(command[0], command[1:]...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
+		}
+	}
+	return dist
 }
 
 // dockerCmds are the commands of the scripts.

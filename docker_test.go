@@ -18,9 +18,9 @@ import (
 
 // TestDocker runs the scripts in testdata/docker. In them, REPO is the top of
 // the source tree, BIN a directory with the program under test, STEPDOWN_IMAGE
-// the image of the top-level Dockerfile, and TAG a name that no other script
-// gives to its images, containers and volumes. Those whose names begin with it are
-// removed afterwards.
+// the image of the top-level Dockerfile, DIST the binaries and packages of a
+// release, and TAG a name that no other script gives to its images, containers and
+// volumes. Those whose names begin with it are removed afterwards.
 func TestDocker(t *testing.T) {
 	repo, err := os.Getwd()
 	if err != nil {
@@ -29,6 +29,7 @@ func TestDocker(t *testing.T) {
 	bin := installed(t)
 	helpers := helpersDir(t)
 	image := stepdownImage(t, repo)
+	dist := stepdownRelease(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "docker"),
 		WorkdirRoot:         publicDir(t),
@@ -42,6 +43,7 @@ func TestDocker(t *testing.T) {
 			env.Setenv("BIN", bin)
 			tag := "stepdown-test-" + strings.TrimPrefix(filepath.Base(env.WorkDir), "script-") + "-" + strconv.Itoa(os.Getpid())
 			env.Setenv("STEPDOWN_IMAGE", image)
+			env.Setenv("DIST", dist)
 			env.Setenv("TAG", tag)
 			env.Defer(func() {
 				if err := removeFromDocker(tag); err != nil {

@@ -166,14 +166,18 @@ func noargv() {
 }
 
 // filecap gives a program file CAP_SETGID and CAP_SETUID, permitted and
-// effective, as setcap(8) does, which not every Debian has: struct vfs_cap_data
-// of include/uapi/linux/capability.h.
+// effective, or none but effective, as setcap(8) does, which not every Debian has:
+// struct vfs_cap_data of include/uapi/linux/capability.h.
 //
-//	filecap FILE
+//	filecap [none] FILE
 func filecap() {
+	var permitted uint32 = 1<<unix.CAP_SETGID | 1<<unix.CAP_SETUID
+	if os.Args[1] == "none" {
+		permitted, os.Args = 0, os.Args[1:]
+	}
 	attribute := []uint32{
 		0x02000000 | 1, // VFS_CAP_REVISION_2, effective
-		1<<unix.CAP_SETGID | 1<<unix.CAP_SETUID, 0,
+		permitted, 0,
 		0, 0,
 	}
 	value, err := binary.Append(nil, binary.LittleEndian, attribute)

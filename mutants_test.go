@@ -334,8 +334,12 @@ func (m *mutator) statements(list []ast.Stmt) {
 	}
 }
 
-// calls tells whether a statement calls something and goes on to the next.
+// calls tells whether a statement calls something, and not only for a value, and
+// goes on to the next.
 func calls(s ast.Stmt) bool {
+	if assignment, ok := s.(*ast.AssignStmt); ok && assignment.Tok != token.DEFINE {
+		return false
+	}
 	found := false
 	ast.Inspect(s, func(n ast.Node) bool {
 		_, isCall := n.(*ast.CallExpr)
@@ -458,8 +462,8 @@ func (m mutant) test(s *suite) (outcome, why string, err error) {
 			tests = own
 		}
 		if _, err := os.Stat(tests); err != nil {
-			if out, err := m.build(dir, buildTests); err != nil {
-				return "", "", fmt.Errorf("build the tests: %w\n%s", err, out)
+			if _, err := m.build(dir, buildTests); err != nil {
+				return killed, "the tests do not compile with it", nil
 			}
 		}
 		out, err := stage.run(tests, dir)

@@ -137,8 +137,8 @@ func checkRPM(t *testing.T, path, version, arch string) map[string][]byte {
 	if got := output(t, nil, "rpm", "--checksig", path); got != path+": digests OK\n" {
 		t.Errorf("rpm --checksig says %q", got)
 	}
-	got := output(t, nil, "rpm", "--query", "--package", "--queryformat", "%{NAME} %{VERSION} %{ARCH} %{OS}", path)
-	if want := "stepdown " + version + " " + arch + " linux"; got != want {
+	got := output(t, nil, "rpm", "--query", "--package", "--queryformat", "%{NAME} %{VERSION} %{ARCH} %{OS} %{BUILDHOST}", path)
+	if want := "stepdown " + version + " " + arch + " linux reproducible"; got != want {
 		t.Errorf("it is %s, want %s", got, want)
 	}
 	for _, relation := range []string{"requires", "conflicts", "obsoletes", "recommends", "suggests", "supplements", "enhances"} {
@@ -243,6 +243,26 @@ func checkLicences(t *testing.T, files map[string][]byte) {
 	for name, source := range map[string]string{"LICENSE": "LICENSE", "copyright": "packaging/copyright"} {
 		if !bytes.Equal(files["usr/share/licenses/stepdown/"+name], readFile(t, source)) {
 			t.Errorf("%s is not %s", name, source)
+		}
+	}
+}
+
+// What packages cannot be made of is named, in one line, and none is made.
+func TestPackagesRefused(t *testing.T) {
+	dist := t.TempDir()
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"1.2.3"}, "usage: scripts/packages.sh VERSION DIST [ARCH...]"},
+		{[]string{"v1.2.3", dist}, "version 'v1.2.3' is not of the form X.Y.Z"},
+		{[]string{"1.2.3", dist + "/none"}, "no directory " + dist + "/none: build the binaries first, with scripts/build.sh"},
+		{[]string{"1.2.3", dist, "sparc"}, "there is no architecture sparc"},
+		{[]string{"1.2.3", dist}, "no " + dist + "/stepdown-amd64: build it first, with scripts/build.sh"},
+	} {
+		out, err := exec.Command("scripts/packages.sh", tt.args...).CombinedOutput()
+		if want := "packages: " + tt.want + "\n"; err == nil || string(out) != want {
+			t.Errorf("%s: %v, %q, want %q", tt.args, err, out, want)
 		}
 	}
 }

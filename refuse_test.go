@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"testing"
 )
@@ -36,6 +37,18 @@ func TestCheckElevated(t *testing.T) {
 			"refusing to run: real gid 1000 and effective gid 0 differ, as a setgid program file makes them: chmod g-s it",
 		},
 		{
+			"setuid and setgid",
+			map[uintptr]uintptr{atEUID: 0, atEGID: 0, atSecure: 1},
+			true,
+			"refusing to run: real uid 1000 and effective uid 0 differ, as a setuid program file makes them: chmod u-s it",
+		},
+		{
+			"setgid with file capabilities",
+			map[uintptr]uintptr{atEGID: 0, atSecure: 1},
+			true,
+			"refusing to run: real gid 1000 and effective gid 0 differ, as a setgid program file makes them: chmod g-s it",
+		},
+		{
 			"file capabilities",
 			map[uintptr]uintptr{atSecure: 1},
 			true,
@@ -59,8 +72,9 @@ func TestCheckElevated(t *testing.T) {
 	for _, key := range []uintptr{atUID, atEUID, atGID, atEGID, atSecure} {
 		vector := maps.Clone(plain)
 		delete(vector, key)
-		if checkElevated(vector, false) == nil {
-			t.Errorf("without the entry %d: no error", key)
+		want := fmt.Sprintf("the auxiliary vector has no entry of type %d: cannot tell whether this program file is setuid", key)
+		if err := checkElevated(vector, false); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
 }

@@ -49,6 +49,10 @@ echo "$version" | grep -q -x -E '[0-9]+\.[0-9]+\.[0-9]+' || fail "version '$vers
 dist=$(cd "$dist" && pwd)
 cd "$(dirname "$0")/.."
 wanted=${*:-$(architectures | cut -d' ' -f1)}
+for arch in $wanted; do
+	architectures | grep -q "^$arch " || fail "there is no architecture $arch"
+	[ -f "$dist/stepdown-$arch" ] || fail "no $dist/stepdown-$arch: build it first, with scripts/build.sh"
+done
 
 if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
 	SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) || fail "no commit to take the time from: set SOURCE_DATE_EPOCH"
@@ -117,11 +121,9 @@ package() {
 }
 
 for arch in $wanted; do
-	row=$(architectures | grep "^$arch ") || fail "there is no architecture $arch"
-	[ -f "$dist/stepdown-$arch" ] || fail "no $dist/stepdown-$arch: build it first, with scripts/build.sh"
 	cp "$dist/stepdown-$arch" "$BUILD/stepdown"
 	read -r deb rpm apk <<-END
-		$row
+		$(architectures | grep "^$arch ")
 	END
 	package deb "$deb"
 	package rpm "$rpm"
