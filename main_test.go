@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -37,5 +38,19 @@ func TestEmptyArgv(t *testing.T) {
 	_, err := parseArguments(nil)
 	if misuse := usageError(""); !errors.As(err, &misuse) || err.Error() != "no user and no command given" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What is quoted is no longer than a line can bear.
+func TestQuote(t *testing.T) {
+	most := strings.Repeat("x", 200)
+	for text, want := range map[string]string{
+		"a\nb\x1b[31m": `"a\nb\x1b[31m"`,
+		most:           `"` + most + `"`,
+		most + "y":     `"` + most + `"...`,
+	} {
+		if got := quote(text); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"go/build"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"maps"
 	"os"
 	"os/exec"
@@ -337,7 +338,7 @@ func (m *mutator) statements(list []ast.Stmt) {
 	}
 }
 
-// calls tells whether a statement calls something, and not only for a value, and
+// calls tells whether a statement calls a function, and not only for a value, and
 // goes on to the next.
 func calls(s ast.Stmt) bool {
 	if assignment, ok := s.(*ast.AssignStmt); ok && assignment.Tok != token.DEFINE {
@@ -345,8 +346,10 @@ func calls(s ast.Stmt) bool {
 	}
 	found := false
 	ast.Inspect(s, func(n ast.Node) bool {
-		_, isCall := n.(*ast.CallExpr)
-		found = found || isCall
+		if call, ok := n.(*ast.CallExpr); ok {
+			name, isName := call.Fun.(*ast.Ident)
+			found = found || !isName || types.Universe.Lookup(name.Name) == nil // len, append, int
+		}
 		return !found
 	})
 	_, isReturn := s.(*ast.ReturnStmt)
@@ -365,12 +368,11 @@ func (m *mutator) succeed(s *ast.ReturnStmt, failing bool) bool {
 		return true
 	}
 	m.replace(s, "_ = "+m.text(last)+"; "+m.between(s.Pos(), last.Pos())+"nil", "nil from "+m.brief(s))
-	_, isName := last.(*ast.Ident)
-	return !isName && !makesError.MatchString(m.text(last))
+	return !isError.MatchString(m.text(last))
 }
 
-// makesError matches what makes an error of words.
-var makesError = regexp.MustCompile(`Errorf\(|errors\.New\(|usageError\(`)
+// isError matches an error that there is already, or that is made of words.
+var isError = regexp.MustCompile(`^[\w.]+$|Errorf\(|errors\.|usageError\(`)
 
 // condition makes one that is never true, and one that always is.
 func (m *mutator) condition(c ast.Expr, of ast.Node) {

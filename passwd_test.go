@@ -56,6 +56,7 @@ func TestMalformedPasswd(t *testing.T) {
 		{"-app:x:1000:1000", "1000", `field 1 (name) is "-app"` + wantName},
 		{"+:x:1000:1000", "1000", `field 1 (name) is "+"` + wantName},
 
+		{"app:x:1000:1000::\x00:/bin/sh", "app", `field 6 (home) is "\x00", want a path of less than 4096 bytes without NUL: correct or remove the line`},
 		{"app:x:1000:1000::/a\x00b:/bin/sh", "app", `field 6 (home) is "/a\x00b", want a path of less than 4096 bytes without NUL: correct or remove the line`},
 		{
 			"app:x:1000:1000::/" + strings.Repeat("a", 4095) + ":/bin/sh", "app",

@@ -165,6 +165,7 @@ func TestResolveErrors(t *testing.T) {
 		{"debian", "1000A", root, `user "1000A" is not in /etc/passwd: add it there, or give a uid`},
 		{"debian", "99999999999999999999A", root, `the spec "99999999999999999999A" has a name that begins with a number out of range: give its id`},
 		{"debian", "redis:99999999999999999999A", root, `the spec "redis:99999999999999999999A" has a name that begins with a number out of range: give its id`},
+		{"debian", "99999999999999999999 ", root, `the spec "99999999999999999999 " has a name that begins with a number out of range: give its id`},
 		{"debian", "a\nb", root, `user "a\nb" is not in /etc/passwd: add it there, or give a uid`},
 		{"debian", "redis:redis:redis", root, `the spec "redis:redis:redis" has more than one colon: want user[:group]`},
 		{"debian", "::", root, `the spec "::" has more than one colon: want user[:group]`},
@@ -237,6 +238,13 @@ func TestResolveReadsNoFurther(t *testing.T) {
 	if _, err := resolve("4711", groupOptions{}, root, strings.NewReader(""), upTo("")); err != nil {
 		t.Errorf("4711: %v", err)
 	}
+}
+
+// A group that is named is found also where no line has the user.
+func TestResolveGroupAdd(t *testing.T) {
+	got, err := resolve("app", groupOptions{add: []string{"video"}}, root,
+		strings.NewReader("app:x:1000:1000::/app:/bin/sh\n"), strings.NewReader("audio:x:29:\nvideo:x:44:\n"))
+	checkIdentity(t, "app", got, err, Identity{1000, 1000, []int{1000, 44}, "/app", "app", "/bin/sh"})
 }
 
 // Neither the number of lines nor their length is a limit, in lines that the
