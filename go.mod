@@ -9,7 +9,7 @@ require (
 	golang.org/x/sys v0.49.0
 )
 
-require github.com/moby/sys/capability v0.5.0 // indirect
+require github.com/moby/sys/capability v0.5.0
 
 require (
 	github.com/rogpeppe/go-internal v1.16.0

@@ -147,6 +147,9 @@ if [ -f "dist/stepdown-$version.openvex.json" ]; then
 		"dist/stepdown-$version.openvex.json" >/dev/null || fail "the VEX statement is for another product"
 fi
 
+step "each package: what is in it, made again, and what its linters say"
+scripts/packages-check.sh "$version" dist
+
 # Another directory, with a space in it, which is a worktree and not a clone; another
 # user, other settings, an empty cache. Each of these variables would change the
 # binary, if it got in.
